@@ -1,0 +1,190 @@
+/* model — a checked configuration, as plain structs in the image's arena.
+ *
+ * conf/load.h fills it; references between names are resolved to pointers. What it
+ * says about paths (match, rewrite, redirect, templates) is still text here: the
+ * router and the policies compile it (worker/worker.h, worker_compile). Nothing in it
+ * points to a heap. */
+#ifndef CONF_MODEL_H
+#define CONF_MODEL_H
+
+#include "base/diag.h"
+#include "conf/field.h"
+
+struct conf_bind {                      /* an address to listen on */
+	struct str text;                /* as written: "0.0.0.0:80", "[::]:80" or "unix:/path" */
+	struct where where;
+};
+
+struct conf_gateway {
+	int64_t workers;                /* "auto" (0) or a number */
+	struct str user;                /* empty: stay who we are */
+	struct str rundir, statedir;    /* made if missing */
+	struct str pid_file;            /* empty: rundir/postern.pid */
+	uint64_t drain;                 /* ms that old work may take at a graceful stop */
+	uint64_t drain_term;            /* ms, the short deadline of SIGTERM */
+	bool pin_cpus, core_dumps;
+	int64_t max_files;              /* RLIMIT_NOFILE wanted; 0: as high as allowed */
+	struct conf_use *policies;      /* for every service, before its own */
+	size_t npolicies;
+	struct {
+		uint64_t head;          /* bytes of a request head: 431 above */
+		int64_t headers;        /* header lines: 431 above */
+		uint64_t target;        /* bytes of the request target: 414 above */
+		uint64_t body;          /* bytes of a request body: 413 above; 0: no limit */
+		uint64_t response_head; /* bytes of a response head: 502 above */
+	} limits;
+	struct {
+		uint64_t head;          /* from the first byte of a request (or the accept) to its last head byte */
+		uint64_t body;          /* without progress of a request body */
+		uint64_t idle;          /* kept-alive connection without a request */
+		uint64_t send;          /* without progress of a response towards a client */
+		uint64_t tunnel;        /* upgraded connection without a byte either way */
+		uint64_t linger;        /* draining what a refused client still sends */
+	} timeouts;
+	int merge_slashes;              /* bool: "//" becomes "/" */
+	int encoded_slash;              /* enum conf_encoded_slash: what %2F in a path means */
+};
+
+enum conf_encoded_slash { CONF_SLASH_KEEP, CONF_SLASH_REJECT, CONF_SLASH_DECODE };
+
+struct conf_listener {
+	struct str name;
+	struct where where;
+	uint32_t index;                 /* in the model */
+	struct conf_bind *binds;
+	size_t nbinds;
+	struct conf_strs trust;         /* address or prefix: peers whose forwarded headers are believed */
+	int redirect;                   /* 0, or 1: "https" — answer 308 to the https URL */
+	int64_t backlog;
+};
+
+struct conf_target {
+	struct str url;                 /* "http://host:port" or "unix:/path" as written */
+	struct where where;
+	struct str host;                /* name or address, brackets removed; empty for unix */
+	uint16_t port;
+	struct str path;                /* of a unix socket */
+	int64_t weight;                 /* 0: no new requests */
+	uint32_t index;                 /* in its upstream */
+	uint32_t id;                    /* in the model, over all upstreams */
+};
+
+struct conf_upstream {
+	struct str name;
+	struct where where;
+	uint32_t index;
+	struct conf_target *targets;
+	size_t ntargets;
+	bool used;                      /* by a route */
+	struct { uint64_t connect, response, total; } timeout;  /* ms; response: to its head; 0: none */
+	struct {
+		int64_t attempts;       /* further ones after the first */
+		uint32_t on;            /* CONF_RETRY_* */
+	} retry;
+	struct {
+		int64_t idle;           /* idle connections kept per worker and target */
+		int64_t connections;    /* open connections per worker and target; 0: no limit */
+		uint64_t idle_timeout;  /* ms an idle connection is kept */
+	} pool;
+};
+
+enum { CONF_RETRY_CONNECT = 1, CONF_RETRY_502 = 2, CONF_RETRY_503 = 4, CONF_RETRY_504 = 8 };
+
+/* A policy as written, named or inline. */
+struct conf_policy {
+	struct str name;                /* inline ones: empty */
+	struct where where;
+	const struct conf_type *type;
+	uint32_t type_index;            /* in the table that conf_load() was given */
+	void *self;                     /* the filled struct of its type */
+	uint32_t index;                 /* in the model, over all policies */
+	bool used;
+};
+
+/* A place where a policy is used. */
+struct conf_use {
+	const struct conf_policy *policy;
+	struct where where;
+};
+
+enum conf_action { CONF_TO, CONF_REDIRECT, CONF_RESPOND };
+
+struct conf_split {                     /* one of `to`, by weight */
+	const struct conf_upstream *upstream;
+	int64_t weight;
+};
+
+struct conf_route {
+	struct str name;                /* given, or "1", "2" … by order */
+	struct where where;             /* of the route; match_where etc. of the value */
+	struct str match;               /* "GET,PUT /v1/orders/{id}" */
+	struct where match_where;
+	struct {
+		struct conf_pairs headers, query, cookies;     /* value "*" : present */
+		struct conf_strs client;                        /* addresses or prefixes */
+	} when;
+	enum conf_action action;
+	struct conf_split *to;
+	size_t nto;
+	struct str rewrite, redirect;   /* templates; empty: none */
+	struct where rewrite_where, redirect_where;
+	int64_t redirect_status;        /* 301 302 303 307 308; default 302 … 308 as documented */
+	int64_t respond_status;
+	struct str respond_body, respond_type;
+	uint64_t max_body;              /* 0: that of the gateway */
+	struct { uint64_t response, total; } timeout;   /* 0: that of the upstream */
+	struct conf_use *policies;      /* of the route itself, after those of gateway and service */
+	size_t npolicies;
+	struct conf_strs without;       /* names of inherited policies not to run */
+};
+
+struct conf_test {                      /* one of `tests` of a service */
+	struct where where;
+	struct str send;                /* "GET https://api.example.com/v1/orders/7" */
+	struct where send_where;
+	struct conf_pairs headers;
+	struct str client;              /* address of the client; empty: 127.0.0.1 */
+	struct str on;                  /* listener name; empty: the first of the service */
+	/* What is expected; empty or 0: not looked at. */
+	struct str service, route, path, upstream, location;
+	int64_t status;
+	struct where expect_where;      /* of the last expectation */
+};
+
+struct conf_domain {
+	struct str name;                /* lower case; "api.example.com", "*.example.com" or "*" */
+	struct where where;
+};
+
+struct conf_service {
+	struct str name;
+	struct where where;
+	uint32_t index;
+	struct conf_domain *domains;
+	size_t ndomains;
+	const struct conf_listener **on;        /* resolved; every listener when left out */
+	size_t non;
+	struct conf_use *policies;
+	size_t npolicies;
+	struct conf_route *routes;
+	size_t nroutes;
+	struct conf_test *tests;
+	size_t ntests;
+};
+
+struct conf_model {
+	struct str file;                /* of the main file, absolute */
+	struct conf_gateway gateway;
+	struct conf_listener *listeners;
+	size_t nlisteners;
+	struct conf_upstream *upstreams;
+	size_t nupstreams;
+	uint32_t ntargets;              /* over all upstreams */
+	struct conf_policy **policies;  /* all of them, inline ones too */
+	size_t npolicies;
+	struct conf_service *services;
+	size_t nservices;
+	size_t nroutes;                 /* over all services */
+};
+
+#endif

@@ -1,0 +1,86 @@
+/* stats — counters of each worker: plain words with one writer, summed by the reader.
+ *
+ * A page belongs to a row of shm/slots.h; when a worker dies, the next one that gets the
+ * row counts on, so that the sum over all rows never goes back. Beside the page of the
+ * worker itself there is one line of counters for each *series*: a route
+ * ("orders-api/create") or a target ("orders/10.0.1.11:8080"), known by name for as long
+ * as the region lives, so that counters outlive reloads and upgrades. */
+#ifndef SHM_STATS_H
+#define SHM_STATS_H
+
+#include <stdint.h>
+
+#include "base/str.h"
+#include "shm/region.h"
+
+enum metric {
+#define METRIC(id, name, help) METRIC_##id,
+#include "shm/metrics.def"
+#undef METRIC
+	METRIC_COUNT
+};
+
+struct metric_info {
+	const char *name, *help;
+};
+extern const struct metric_info metric_info[METRIC_COUNT];
+
+/* Latency histogram, log-linear: HISTOGRAM_SUB buckets to each power of two of µs: 12.5 % wide. */
+enum { HISTOGRAM_SUB = 8, HISTOGRAM_BUCKETS = 8 * 26 };
+
+static inline unsigned
+histogram_bucket(uint64_t us)
+{
+	unsigned e;
+
+	if (us < HISTOGRAM_SUB)
+		return (unsigned)us;
+	e = 63 - (unsigned)__builtin_clzll(us);         /* at least 3 */
+	e = (e - 2) * HISTOGRAM_SUB + (unsigned)((us >> (e - 3)) & (HISTOGRAM_SUB - 1));
+	return e < HISTOGRAM_BUCKETS ? e : HISTOGRAM_BUCKETS - 1;
+}
+
+/* The lowest µs of a bucket. */
+uint64_t histogram_floor(unsigned bucket);
+
+struct stats_page {                     /* one worker's */
+	uint64_t count[METRIC_COUNT];
+	uint64_t latency[HISTOGRAM_BUCKETS];    /* whole exchange, accept of the head to the last byte sent */
+	uint64_t latency_sum;                   /* µs */
+};
+
+struct stats_series {                   /* one worker's, of one route or target: one cache line */
+	uint64_t requests;
+	uint64_t status[5];             /* 1xx … 5xx */
+	uint64_t us;                    /* sum of latencies */
+	uint64_t failed;                /* answered by the gateway's own error, or attempt failed */
+};
+_Static_assert(sizeof(struct stats_series) == 64, "one cache line");
+
+enum { SERIES_MAX = 16384 };            /* more fold into series 0, "other" */
+enum series_kind { SERIES_FREE, SERIES_OTHER, SERIES_ROUTE, SERIES_TARGET };
+
+struct series_name {
+	uint32_t kind;                  /* enum series_kind, written last */
+	uint32_t len;
+	char name[120];                 /* longer ones are cut */
+};
+
+struct stats {                          /* this process's view: pointers into the region */
+	struct stats_page *pages;       /* SLOTS_MAX */
+	struct stats_series *series;    /* SLOTS_MAX × SERIES_MAX, touched pages only */
+	struct series_name *names;      /* SERIES_MAX; appended by one process at a time */
+};
+
+/* -1 if the region is full. */
+int stats_open(struct stats *, struct region *);
+int stats_find(struct stats *, const struct region *);
+
+/* The index of a name, found or added; 0 when the table is full. By the builder, or in the master. */
+uint32_t series_intern(struct stats *, enum series_kind, struct str name);
+
+/* Sums over all rows. */
+void stats_sum(const struct stats *, struct stats_page *sum);
+void series_sum(const struct stats *, uint32_t index, struct stats_series *sum);
+
+#endif

@@ -1,0 +1,46 @@
+/* channel — what master and worker (or keeper) say to each other.
+ *
+ * A SOCK_SEQPACKET socketpair; one struct channel_msg a packet, at most one descriptor beside
+ * it (SCM_RIGHTS). Reload is a transaction: PREPARE → PREPARED from all → COMMIT, or ABORT. */
+#ifndef WORKER_CHANNEL_H
+#define WORKER_CHANNEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum channel_kind {
+	/* master → worker */
+	CHANNEL_SOCKET = 1,             /* + listening fd; text: its address. Before the PREPARE that needs it */
+	CHANNEL_PREPARE,                /* + sealed memfd of the image; at, size, generation: map it there, bind it */
+	CHANNEL_COMMIT,                 /* new exchanges use `generation`; sockets it does not name are drained and closed */
+	CHANNEL_ABORT,                  /* unbind and unmap `generation`; close sockets only it had */
+	CHANNEL_REOPEN,                 /* reopen logs */
+	CHANNEL_DRAIN,                  /* finish within `ms`, then exit 0 */
+	CHANNEL_STOP,                   /* exit at once */
+	/* worker → master */
+	CHANNEL_READY = 64,             /* serving `generation` */
+	CHANNEL_PREPARED,               /* `generation` is bound (ok = 1), or not: text says why */
+	CHANNEL_COMMITTED,
+	CHANNEL_RELEASED,               /* `generation` has been unmapped */
+};
+
+struct channel_msg {
+	uint32_t kind;
+	uint32_t ok;
+	uint64_t generation;
+	uint64_t at;                    /* address of the slice */
+	uint64_t size;
+	uint64_t ms;
+	char text[256];                 /* NUL-terminated */
+};
+
+/* Both ends non-blocking and close-on-exec. -1 with errno. */
+int channel_pair(int fd[2]);
+
+/* fd -1: none. Returns 0, or -1 with errno. A full socket is waited for, at most a second. */
+int channel_send(int channel, const struct channel_msg *, int fd);
+
+/* 1: a message (*fd is -1 or a descriptor that is the caller's), 0: none now, -1: the other end is gone. */
+int channel_receive(int channel, struct channel_msg *, int *fd);
+
+#endif

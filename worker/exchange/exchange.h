@@ -1,0 +1,136 @@
+/* exchange — one request and its response, from the first byte to the last.
+ *
+ * An exchange has two ends, each a stream of any codec: `client`, that the request came by, and
+ * `upstream`, that the response comes by. It runs by a table of steps and one loop
+ * (exchange_run): a step says which is next and never calls it; whatever is asynchronous
+ * ends in exchange_wake(). It pins the image it was begun with.
+ *
+ * This header is what policies may use. */
+#ifndef EXCHANGE_EXCHANGE_H
+#define EXCHANGE_EXCHANGE_H
+
+#include "base/arena.h"
+#include "base/chain.h"
+#include "shm/records.h"
+#include "worker/http/stream.h"
+#include "worker/net/addr.h"
+#include "worker/net/timer.h"
+#include "worker/route/route.h"
+
+struct worker;
+struct generation;                      /* a bound image: worker/worker.h */
+struct links;
+struct link;
+struct conn;                            /* the client connection it came by */
+struct member;
+struct cluster;
+
+enum { EXCHANGE_HOME = 6 * 1024 };      /* first piece of the arena */
+
+struct exchange {
+	struct worker *worker;
+	struct generation *gen;         /* pinned */
+	struct arena arena;
+	struct list link;               /* of the worker's exchanges */
+	struct timer timer;
+
+	/* Where it came from. */
+	const struct conf_listener *listener;
+	struct stream *client;          /* NULL once given back */
+	struct addr peer;               /* of the socket */
+	struct addr client_addr;        /* believed: the peer, or what a trusted one says (X-Forwarded-For …) */
+	struct str scheme;              /* "http" or "https", as the client used it */
+	bool trusted;                   /* the peer is in the listener's `trust` */
+
+	/* What is asked. `request.path` is normalised; policies may change headers, method stays. */
+	struct msg request;
+	struct str host;                /* lower case, without port */
+	struct str path;                /* normalised, before any rewrite */
+	struct str target_sent;         /* path after rewrite, for logs */
+	uint64_t id[2];                 /* request id */
+	struct str id_text;             /* accepted from a trusted peer, or 32 hex digits; may be empty until asked for */
+
+	/* What is decided. */
+	struct route_match match;
+	const struct links *links;      /* chain in force */
+	void *states;                   /* of all its policies */
+	struct str consumer, plan;      /* known by an identifying policy; else empty */
+	enum fault fault;               /* what went wrong; the reason of the answer */
+	const struct link *answered_by; /* the policy that answered; NULL: none */
+
+	/* What comes back. */
+	struct stream *upstream;
+	struct cluster *cluster;
+	struct member *member;
+	struct msg response;
+	struct str answer;              /* body of an answer of our own */
+	uint16_t status;                /* sent to the client; 0: nothing yet */
+
+	/* Times (ns of clock_now) and sizes, for logs and records. */
+	uint64_t began, routed, connected, sent_at, first_byte;
+	uint64_t bytes_in, bytes_out;   /* of bodies */
+	uint64_t head_in, head_out;
+
+	struct record record;           /* attempts gather here */
+
+	/* How it goes on; the exchange's own. */
+	uint8_t step;                   /* enum step */
+	uint8_t attempts;
+	uint16_t at_link;               /* next policy forwards; one after the next, backwards */
+	uint64_t tried;                 /* members, by bit */
+	uint64_t deadline;              /* ms; whole exchange; 0: none */
+	uint64_t response_by;           /* ms; response head or progress; 0: none */
+	uint64_t body_limit;
+	struct chain replay;            /* request body kept for another attempt */
+	size_t window;                  /* credit per direction */
+	size_t up_pending;              /* request body bytes given to upstream and not yet drained */
+	bool request_end;               /* whole request received */
+	bool request_sent;              /* and sent on */
+	bool response_begun;            /* first byte of the final head sent to the client */
+	bool response_end;              /* whole response received */
+	bool reused;                    /* upstream connection had been used before */
+	bool replay_lost;               /* the body can not be sent again */
+	bool head_sent;                 /* to the upstream, in this attempt */
+	bool continued;                 /* 100 Continue was sent */
+	bool tunnel;
+	bool waiting;                   /* a policy said WAIT, or a dial is under way */
+	bool running;                   /* in exchange_run() */
+	bool close_client;              /* the connection is not to be used again */
+	bool truncated;                 /* the response was cut */
+	bool done;
+	bool internal;                  /* made by the gateway for a bad request: no route was looked for */
+	uint8_t interim;                /* 1xx seen */
+	const void *bound;              /* during a policy's call */
+	char home[EXCHANGE_HOME];
+};
+
+/* ---- for policies */
+
+/* Answers with the fault's status and a problem document. Returns ANSWER, so that a policy can return it. */
+int exchange_answer(struct exchange *, enum fault);
+/* The same with a Retry-After of that many seconds. */
+int exchange_answer_later(struct exchange *, enum fault, uint64_t seconds);
+/* Answers with a status of one's own; `type` and `body` may be empty. Headers: add them to x->response.headers
+ * afterwards. Body and type are kept by reference: image or arena. */
+int exchange_respond(struct exchange *, int status, struct str type, struct str body);
+
+/* Goes on after WAIT, in a turn of its own. */
+void exchange_wake(struct exchange *);
+
+/* What policy.bind returned in this worker, during a call. */
+void *exchange_bound(const struct exchange *);
+
+/* The request id as text: 32 hex digits, or what a trusted peer gave. */
+struct str exchange_id(struct exchange *);
+
+/* The time inside, ns. */
+uint64_t exchange_duration(const struct exchange *);
+
+const char *exchange_upstream_name(const struct exchange *, struct str *upstream, struct str *target);
+
+/* Value of a capture of the match, or empty. */
+struct str exchange_capture(const struct exchange *, struct str name);
+/* Value of a cookie of the request, or empty. */
+struct str exchange_cookie(const struct exchange *, struct str name);
+
+#endif

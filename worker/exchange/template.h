@@ -1,0 +1,42 @@
+/* template — strings with {names} in them, compiled at load, filled for each exchange.
+ *
+ * Names: {client.ip} {client.port} {header.NAME} {query.NAME} {cookie.NAME} {path} {query} {method} {host}
+ * {scheme} {CAPTURE} {consumer} {plan} {claim.NAME} {route} {service} {listener} {request.id} {upstream.target}
+ * {status} {bytes.in} {bytes.out} {duration} {reason} {time} … (the rows of template_names). "{{" is a brace. An unknown
+ * name is an error at load, unless it may be a capture: then it is checked against each route that uses it. */
+#ifndef EXCHANGE_TEMPLATE_H
+#define EXCHANGE_TEMPLATE_H
+
+#include "conf/field.h"
+
+struct exchange;
+
+struct template_part;
+
+struct template {
+	const struct template_part *parts;
+	uint32_t n;
+	bool constant;                  /* one literal part: `text` says it all */
+	struct str text;                /* as written */
+	struct where where;
+};
+
+/* The whole template as text, in the exchange's arena (a constant costs nothing). Names without a
+ * value are empty. */
+struct str template_eval(const struct template *, struct exchange *);
+
+/* For CONF_VIA rows: fills a `const struct template *`. */
+conf_parse_fn template_parse;
+
+/* Without a load: the router's rewrite and redirect. NULL with errors in the diag. */
+const struct template *template_compile(struct arena *, struct diag *, struct str text, struct where);
+
+/* Every name in it that is no built-in must be among these captures; says so and returns -1. */
+int template_check_captures(const struct template *, const struct str *captures, size_t n, struct diag *,
+			    struct where used_at);
+
+/* For generic checks of a filled struct: calls fn for each template that the rows name, also inside groups. */
+void template_each(const struct conf_field *rows, const void *self,
+		   void (*fn)(const struct template *, void *arg), void *arg);
+
+#endif

@@ -1,0 +1,86 @@
+/* wire — a connected byte stream: a socket with what it could not send yet.
+ *
+ * Words: *outbox*, the loop's one buffer for what the wire whose turn it is has to say;
+ * whole heads and small bodies gather there and leave in one send. *held*, the bytes that
+ * a socket did not take: they belong to the wire, and whoever fills it is to stop until
+ * `on_drained`. A wire that nobody writes to owns no memory beyond this struct. */
+#ifndef NET_WIRE_H
+#define NET_WIRE_H
+
+#include <sys/types.h>
+
+#include "base/chain.h"
+#include "worker/net/addr.h"
+#include "worker/net/loop.h"
+
+enum { OUTBOX = 64 * 1024, OUTBOX_COPY = 4096, WIRE_HELD_MAX = 2 * LOOP_RBUF + OUTBOX };
+
+struct wire;
+
+struct wire_ops {
+	/* Something may be read, the peer has shut its side down (EPOLLRDHUP), or is gone (EPOLLHUP, EPOLLERR);
+	 * 0: it had asked for a turn. Held bytes have been sent on before. */
+	void (*on_event)(struct wire *, uint32_t events);
+	/* What was held has left. */
+	void (*on_drained)(struct wire *);
+	/* A send failed: comes in a turn of its own, never from within wire_send(). */
+	void (*on_error)(struct wire *, int error);
+	void (*on_timer)(struct wire *);
+	void (*destroy)(struct wire *);
+};
+
+struct wire {
+	struct source source;           /* first */
+	const struct wire_ops *ops;
+	struct loop *loop;
+	struct timer timer;
+	struct chain held;
+	uint32_t error;                 /* errno of a failed send; reported in the next turn */
+	bool shut_after;                /* SHUT_WR once all has left */
+	bool shut;                      /* done */
+	uint64_t sent;                  /* bytes that the kernel took, ever */
+};
+
+/* Takes a connected (or connecting) non-blocking socket. -1 with errno: the socket is still the caller's. */
+int wire_open(struct wire *, struct loop *, int fd, const struct wire_ops *);
+void wire_close(struct wire *);         /* closes, frees held bytes; destroy() comes after the turn */
+
+/* Room of `n` bytes (at most OUTBOX) at the end of the outbox, to be filled and then counted by
+ * wire_filled(). What another wire had there has been sent. */
+char *wire_room(struct wire *, size_t n);
+void wire_filled(struct wire *, size_t n);
+
+/* Sends: small pieces are copied to the outbox, large ones leave at once, together with what is in the
+ * outbox. Bytes not taken are held; errors come by on_error. */
+void wire_send(struct wire *, struct str bytes);
+
+/* Sends what is in the outbox, whosever it is. Before each use of loop->rbuf and at each end of a turn. */
+void wire_flush(struct loop *);
+
+/* SHUT_WR once everything has left. */
+void wire_shut(struct wire *);
+
+/* Reads into loop->rbuf, at most `max` bytes, having flushed the outbox. As recv(2): 0 at the end, -1 with errno. */
+ssize_t wire_recv(struct wire *, size_t max);
+
+/* Bytes not yet taken by the kernel. */
+static inline size_t
+wire_unsent(const struct wire *w)
+{
+	return w->held.len + (w->loop->out.wire == w ? w->loop->out.len : 0);
+}
+
+/* Moves up to `max` bytes from one socket to another inside the kernel through the loop's pipe (splice(2)).
+ * Returns bytes that left, 0 at the end, -1 with errno EAGAIN: *which then says who is to be waited for. */
+/* (declared in worker/net/splice.h when there) */
+
+static inline void
+wire_timer(struct wire *w, uint64_t due)
+{
+	if (due)
+		timer_set(&w->loop->wheel, &w->timer, due);
+	else
+		timer_clear(&w->timer);
+}
+
+#endif

@@ -1,0 +1,78 @@
+/* upstream — targets of a service: which one is next, and a connection to it.
+ *
+ * Words: *cluster*, a worker's view of one upstream of one generation; *target*, one address of it,
+ * kept by its address over generations with its pool of idle connections, so that a reload
+ * costs no connection; *attempt*, one try to have a request answered. */
+#ifndef UPSTREAM_UPSTREAM_H
+#define UPSTREAM_UPSTREAM_H
+
+#include "base/list.h"
+#include "conf/model.h"
+#include "shm/stats.h"
+#include "worker/http/h1.h"
+#include "worker/net/addr.h"
+#include "worker/net/loop.h"
+
+/* In the image: what the builder found out about each target. By conf_target.id. */
+struct upstream_target {
+	const struct conf_target *conf;
+	struct addr addr;               /* family 0: its name did not resolve; AF_UNIX: conf->path */
+	struct str key;                 /* "10.0.0.1:8080" or "unix:/path": its identity over generations */
+	uint32_t series;                /* of shm/stats.h */
+};
+
+/* Resolves all targets (blocking: in the builder) into an array by id. Names that do not resolve are warnings. */
+struct upstream_target *upstream_compile(const struct conf_model *, struct arena *, struct diag *);
+
+/* A worker's own. */
+struct target {
+	struct list link;               /* of the worker's targets */
+	struct str key;
+	struct addr addr;
+	struct str path;
+	struct list idle;               /* struct h1 by link, the most recently used first */
+	uint32_t nidle, nopen;
+	uint32_t users;                 /* clusters that have it */
+	uint32_t series;
+	uint32_t max_idle, max_open;    /* of the newest configuration */
+	uint64_t idle_timeout;          /* ms */
+};
+
+struct member {                         /* smooth weighted round robin */
+	struct target *target;
+	int64_t weight, current;
+};
+
+struct cluster {
+	const struct conf_upstream *conf;
+	struct member *members;
+	uint32_t n;
+	int64_t total;
+};
+
+struct upstreams {                      /* of a worker: all its targets */
+	struct loop *loop;
+	struct list targets;
+	struct h1_limits limits;        /* of response heads */
+	uint64_t open;                  /* connections, for the gauge */
+	struct stats_page *page;
+};
+
+void upstreams_init(struct upstreams *, struct loop *);
+/* A generation's clusters, by conf_upstream.index; malloc'd. */
+struct cluster *upstreams_bind(struct upstreams *, const struct conf_model *, const struct upstream_target *);
+void upstreams_unbind(struct upstreams *, struct cluster *, size_t n);
+/* Closes all idle connections (drain, end). */
+void upstreams_close_idle(struct upstreams *);
+
+/* The next member that is not in `tried` (a bit by its index, up to 64 members) and has weight, or NULL. */
+struct member *cluster_pick(struct cluster *, uint64_t tried);
+
+/* An idle connection to the target, the most recently used, or NULL. */
+struct h1 *pool_take(struct target *);
+
+/* Dials. The result of the connect comes by the stream's on_connect / on_fault. NULL with *fault (and errno)
+ * when it failed at once. */
+struct h1 *connect_start(struct upstreams *, struct target *, enum fault *fault);
+
+#endif
