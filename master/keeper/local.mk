@@ -1,0 +1,1 @@
+libkeeper_a_SOURCES = 

@@ -1,0 +1,1 @@
+postern_SOURCES = master/main.c

@@ -1,0 +1,1 @@
+# what runs in make check besides unit tests

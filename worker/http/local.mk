@@ -1,0 +1,1 @@
+libhttp_a_SOURCES = worker/http/fault.h worker/http/faults.def worker/http/h1.h worker/http/h1_parse.h worker/http/h1_write.h worker/http/headers.h worker/http/local.h worker/http/msg.h worker/http/stream.h worker/http/token.h worker/http/tokens.def worker/http/uri.h 

@@ -1,0 +1,1 @@
+libworker_a_SOURCES = worker/channel.h worker/worker.h 

@@ -1,0 +1,1 @@
+libpolicy_a_SOURCES = 

@@ -1,0 +1,1 @@
+libroute_a_SOURCES = worker/route/route.h 

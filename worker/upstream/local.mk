@@ -1,0 +1,1 @@
+libupstream_a_SOURCES = worker/upstream/upstream.h 
