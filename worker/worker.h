@@ -13,6 +13,7 @@
 #include "worker/route/route.h"
 
 struct links;
+struct trust;
 struct upstream_target;
 
 /* The root of an image: lies at the front of its slice of the window. */
@@ -24,6 +25,7 @@ struct image {
 	const struct router *router;
 	const struct links *links;      /* of the gateway alone */
 	const struct upstream_target *targets;  /* by conf_target.id */
+	const struct trust *trust;      /* by conf_listener.index; worker/exchange/trust.h */
 };
 
 #define IMAGE_MAGIC 0x31656761696d6770ull

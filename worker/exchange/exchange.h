@@ -133,4 +133,10 @@ struct str exchange_capture(const struct exchange *, struct str name);
 /* Value of a cookie of the request, or empty. */
 struct str exchange_cookie(const struct exchange *, struct str name);
 
+/* What a policy may know of its worker: its page of counters, and the access logs it has open
+ * (struct logfile of policy/lib/logfile.h, kept over generations). */
+struct stats_page;
+struct stats_page *worker_stats(struct worker *);
+struct list *worker_logfiles(struct worker *);
+
 #endif

@@ -18,6 +18,7 @@ struct links {
 	uint32_t n;
 	uint32_t state_size;            /* of all together */
 	bool preflight;                 /* one of them answers CORS preflights */
+	bool forwards;                  /* one of them writes the forwarded headers: no forwarded_default() */
 	bool has_response, has_done, has_request;
 };
 

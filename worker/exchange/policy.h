@@ -20,6 +20,7 @@ struct policy {
 	struct conf_type conf;          /* name, help, size, fields, check */
 	size_t state_size;              /* zeroed, in the exchange's arena */
 	bool preflight;                 /* answers CORS preflights: OPTIONS finds the route of the method asked for */
+	bool forwards;                  /* writes X-Forwarded-* and Forwarded itself (exchange/forwarded.h) */
 	/* Once a worker and generation, after the fork; what it returns is exchange_bound() during calls. NULL is fine
 	 * unless *error is set: then the reload fails. */
 	void *(*bind)(struct worker *, const void *self, const char **error);

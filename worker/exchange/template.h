@@ -25,11 +25,42 @@ struct template {
  * value are empty. */
 struct str template_eval(const struct template *, struct exchange *);
 
+/* The same for a place in a URI: whatever may not stand in one is percent-encoded, so that no value can
+ * end the line or begin a query. For rewrites and Location. */
+struct str template_eval_uri(const struct template *, struct exchange *);
+
+/* The value of one part, for who writes them one by one; `kind` says what it is. */
+enum template_kind { TEMPLATE_LITERAL, TEMPLATE_TEXT, TEMPLATE_NUMBER, TEMPLATE_HEADER, TEMPLATE_QUERY_VALUE,
+		     TEMPLATE_COOKIE, TEMPLATE_QUERY, TEMPLATE_CAPTURE };
+struct template_piece {
+	struct str value;
+	struct str name;                /* of the header, query parameter, cookie or capture */
+	uint8_t kind;                   /* enum template_kind */
+};
+struct template_piece template_piece(const struct template *, uint32_t part, struct exchange *);
+
 /* For CONF_VIA rows: fills a `const struct template *`. */
 conf_parse_fn template_parse;
 
+/* For CONF_VIA rows: fills a struct template_pairs from a group of strings. */
+conf_parse_fn template_pairs_parse;
+
+struct template_pair {
+	struct str key;
+	struct where key_where;
+	const struct template *value;
+};
+
+struct template_pairs {
+	struct template_pair *at;
+	size_t n;
+};
+
 /* Without a load: the router's rewrite and redirect. NULL with errors in the diag. */
 const struct template *template_compile(struct arena *, struct diag *, struct str text, struct where);
+
+/* Whether it has names that only a match can give. */
+bool template_has_captures(const struct template *);
 
 /* Every name in it that is no built-in must be among these captures; says so and returns -1. */
 int template_check_captures(const struct template *, const struct str *captures, size_t n, struct diag *,
