@@ -7,6 +7,7 @@
 #ifndef SHM_RECORDS_H
 #define SHM_RECORDS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/str.h"
@@ -35,10 +36,13 @@ struct record {
 	uint8_t method_len;
 	uint16_t policy;                /* index + 1 in the chain of the policy that answered; 0: none */
 	uint16_t host_len, path_len;    /* cut to 64 and 256 */
-	uint8_t client_len;
+	uint8_t client_len;             /* cut to 64; the method to 32 */
 	uint8_t spare[7];
 	/* method, host, path, client follow */
 };
+_Static_assert(sizeof(struct record) == 152, "records cross processes and versions");
+
+enum { RECORD_SIZE_MAX = sizeof(struct record) + 32 + 64 + 256 + 64 };
 
 struct record_texts {
 	struct str method, host, path, client;
@@ -54,12 +58,15 @@ const struct ring *rings_find(const struct region *);
 struct ring *ring_of(struct ring *rings, int row);
 const struct ring *ring_of_const(const struct ring *rings, int row);
 
+/* Reserves the memory of a row's ring, before its worker starts. -1 with errno set. */
+int ring_reserve(struct region *, struct ring *rings, int row);
+
 /* Appends; `r->size` and the lengths are filled in here. By the owner of the row only. */
 void ring_write(struct ring *, struct record *r, const struct record_texts *);
 
-/* Reads the record at `*cursor` (0: the oldest that is there) into `buf` and moves the cursor on. Returns its
- * size, 0 when there is no more, -1 when the reader was lapped (the cursor is at the oldest again and
- * *lost says how many bytes were missed). */
+/* Reads the record at `*cursor` (0: the oldest that is there) into `buf`, of RECORD_SIZE_MAX bytes, and moves the
+ * cursor on. Returns its size, 0 when there is no more, -1 when the reader was lapped (the cursor is at the
+ * oldest again and *lost says how many bytes were missed). */
 int ring_read(const struct ring *, uint64_t *cursor, void *buf, uint32_t size, uint64_t *lost);
 
 /* The texts of a record that was read. */
@@ -67,5 +74,7 @@ struct record_texts record_texts(const struct record *);
 
 /* What the worker is doing just now, for the master to say should it die: set at a request's start, 0 at its end. */
 void ring_now(struct ring *, const uint64_t id[2]);
+/* What ring_now() was told last; false: nothing was under way. */
+bool ring_doing(const struct ring *, uint64_t id[2]);
 
 #endif

@@ -17,6 +17,10 @@
 
 struct region;
 
+/* Room for all segments of this version: rings and series of SLOTS_MAX rows take 0.5 GiB, the rest is for
+ * what comes. Address space only: a page takes memory when it is reserved or touched. */
+#define REGION_SIZE ((size_t)1 << 30)
+
 /* What a segment consists of; the shape is part of its identity. */
 struct region_shape {
 	const char *name;               /* at most 31 bytes */
@@ -27,15 +31,18 @@ struct region_shape {
 
 /* Opens or creates `path`. The file is sparse: rows of per-process segments take memory when a process
  * gets them (region_reserve). A file with another layout, another boot or a damaged directory is
- * replaced, and that is logged. `size` is the room for all segments. NULL with errno set. */
+ * replaced (processes that have the old one keep it), and that is logged. `size` is the room for all
+ * segments: REGION_SIZE. NULL with errno set. */
 struct region *region_open(const char *path, size_t size);
 
-/* Read-only, for the command line. NULL with errno set: ENOENT, or EPROTO for another layout. */
+/* Read-only, for the command line. NULL with errno set: ENOENT, EPROTO for another layout, ESTALE for a
+ * file of an earlier boot. */
 const struct region *region_attach(const char *path);
 
 void region_close(struct region *);
 
-/* The segment, found or made (zeroed). NULL if the region is full. The master only. */
+/* The segment, found or made (zeroed). NULL if the region is full: segments of a shape that nobody asks for any more
+ * stay, as an old binary may use them; who wants the room back unlinks the file and opens it anew. The master only. */
 void *region_segment(struct region *, const struct region_shape *, bool *found);
 
 /* Reserves the pages under a part of a segment (fallocate), so that a full tmpfs is an error here and
@@ -44,6 +51,10 @@ int region_reserve(struct region *, void *at, size_t len);
 
 /* The segment if it is there with that shape, else NULL. */
 const void *region_find(const struct region *, const struct region_shape *);
+
+/* Whether the page at `at` holds anything. Looking at a page that does not would give it memory (or
+ * a SIGBUS, if there is none): readers of per-process segments ask first. */
+bool region_touched(const struct region *, const void *at);
 
 /* The mapped file, to be inherited by a new binary. */
 int region_fd(const struct region *);

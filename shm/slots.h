@@ -3,6 +3,7 @@
 #define SHM_SLOTS_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "shm/region.h"
@@ -27,7 +28,7 @@ struct slot {
 	_Atomic uint64_t upstream_connections;
 	_Atomic uint64_t lag;           /* µs: longest turn of the last second */
 	_Atomic uint64_t busy;          /* µs spent working, ever */
-	uint64_t spare[4];
+	uint64_t spare[6];
 };
 _Static_assert(sizeof(struct slot) == 128, "two cache lines");
 
@@ -39,9 +40,15 @@ struct slots {
 struct slots *slots_open(struct region *);
 const struct slots *slots_find(const struct region *);
 
-/* Claims a free row (or one whose process is dead) for a child that is about to be forked or has
- * been: returns its index, or -1. The row's gauges start at zero. */
+/* Claims a row for a child that has been forked, or is about to be (`pid` is the claimer's then, and the child stores
+ * its own): the row that this role and number had last if its process is gone, else one never used, else any whose
+ * process is gone. Returns its index, or -1. Gauges start at zero; counters go on. A row that has the same role, number
+ * and pid already was left by a process of another life (pids start anew in a container) and is taken. */
 int slots_claim(struct slots *, enum slot_role, uint32_t number, int32_t pid);
+/* The row is free; role and number stay, so that the same worker gets it again. */
 void slots_release(struct slots *, int row);
+
+/* Whether the row belongs to a process that lives. */
+bool slot_alive(const struct slot *);
 
 #endif

@@ -43,11 +43,11 @@ histogram_bucket(uint64_t us)
 /* The lowest µs of a bucket. */
 uint64_t histogram_floor(unsigned bucket);
 
-struct stats_page {                     /* one worker's */
+struct stats_page {                     /* one worker's: whole cache lines */
 	uint64_t count[METRIC_COUNT];
 	uint64_t latency[HISTOGRAM_BUCKETS];    /* whole exchange, accept of the head to the last byte sent */
 	uint64_t latency_sum;                   /* µs */
-};
+} __attribute__((aligned(64)));
 
 struct stats_series {                   /* one worker's, of one route or target: one cache line */
 	uint64_t requests;
@@ -63,24 +63,48 @@ enum series_kind { SERIES_FREE, SERIES_OTHER, SERIES_ROUTE, SERIES_TARGET };
 struct series_name {
 	uint32_t kind;                  /* enum series_kind, written last */
 	uint32_t len;
-	char name[120];                 /* longer ones are cut */
+	char name[120];                 /* longer ones are cut, and end in a hash of the whole */
 };
+
+struct series_index;                    /* from a name to its index */
 
 struct stats {                          /* this process's view: pointers into the region */
 	struct stats_page *pages;       /* SLOTS_MAX */
 	struct stats_series *series;    /* SLOTS_MAX × SERIES_MAX, touched pages only */
 	struct series_name *names;      /* SERIES_MAX; appended by one process at a time */
+	struct series_index *index;
+	struct region *region;
 };
 
 /* -1 if the region is full. */
 int stats_open(struct stats *, struct region *);
+/* Read-only: what it gives must not be written. -1 if they are not there in this shape. */
 int stats_find(struct stats *, const struct region *);
 
-/* The index of a name, found or added; 0 when the table is full. By the builder, or in the master. */
+/* Reserves the memory of a row, before a process counts there. -1 with errno set. */
+int stats_reserve(struct stats *, int row);
+
+/* The index of a name, found or added; 0 when the table is full. By the builder, or in the master: one at
+ * a time. Killed at any point it leaves a table that is whole. */
 uint32_t series_intern(struct stats *, enum series_kind, struct str name);
 
-/* Sums over all rows. */
+/* How many names there are; index 0 is "other". */
+uint32_t series_count(const struct stats *);
+
+/* What one process counted; zeroes if it never did. */
+void stats_read(const struct stats *, int row, struct stats_page *);
+
+/* Sums over all rows. Rows that nobody ever used are not touched. */
 void stats_sum(const struct stats *, struct stats_page *sum);
-void series_sum(const struct stats *, uint32_t index, struct stats_series *sum);
+/* `rows` says which rows to look at, as stats_rows() gave it: one look at the region for many series. */
+struct stats_rows {
+	uint64_t bits[4];
+};
+struct stats_rows stats_rows(const struct stats *);
+void series_sum(const struct stats *, const struct stats_rows *rows, uint32_t index,
+		struct stats_series *sum);
+
+/* The µs below which `share` (0 … 1) of the exchanges stayed: upper end of the bucket; 0: there were none. */
+uint64_t stats_quantile(const struct stats_page *, double share);
 
 #endif
