@@ -50,7 +50,7 @@ arena_alloc_aligned(struct arena *a, size_t size, size_t align)
 {
 	char *p = (char *)(((uintptr_t)a->at + (align - 1)) & ~(uintptr_t)(align - 1));
 
-	if (p > a->end || size > (size_t)(a->end - p))
+	if (p >= a->end || size > (size_t)(a->end - p))
 		return arena_grow(a, size, align);
 	a->at = p + size;
 	return p;

@@ -7,10 +7,12 @@
  *      14 |   { match = "POST /v1/orders"; to = "ordrs"; },
  *         |                                     ^~~~~~~
  *
+ * Warnings look the same with [W204]; notes have no code and no sum.
  * Codes are stable; conf/codes.def lists them with what `postern explain` says. */
 #ifndef BASE_DIAG_H
 #define BASE_DIAG_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -45,6 +47,7 @@ struct diag {
 	struct diag_item *first, **last;
 	struct diag_file *files;
 	int errors, warnings, nfiles;
+	bool dropping;                  /* enough are kept: the rest is only counted */
 };
 
 void diag_init(struct diag *, struct arena *);
@@ -67,11 +70,12 @@ struct where where_in(struct where w, size_t offset, size_t len);
  * "3 errors, 1 warning in 4 files." */
 void diag_print(const struct diag *, FILE *);
 
-/* The same as one JSON document: {"errors":3,"warnings":1,"findings":[…]} */
+/* The same as one JSON document: {"errors":3,"warnings":1,"files":4,"findings":[{"level":"error",
+ * "code":"E204","file":"…","line":14,"column":37,"length":7,"text":"…","notes":[…]}, …]} */
 void diag_print_json(const struct diag *, FILE *);
 
-/* The word of `words` (NULL-terminated) nearest to `s` in edit distance, if near enough to suggest,
- * else NULL. */
+/* The word of `words` (NULL-terminated) nearest to `s` in edit distance, if near enough
+ * to suggest, else NULL. */
 const char *diag_nearest(struct str s, const char *const *words);
 
 #endif

@@ -7,6 +7,7 @@
 #ifndef BASE_REGEX_H
 #define BASE_REGEX_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/arena.h"
@@ -38,6 +39,9 @@ void regex_unbind(struct regex_jit *);
 /* Whether it matches; `jit` and `m` may be NULL. */
 bool regex_match(const struct regex *, const struct regex_jit *jit, struct str subject,
 		 struct regex_match *m);
+
+/* How often this process gave up on a match at its limits. */
+uint64_t regex_runaways(void);
 
 /* Whether this machine allows machine code (once said in the log when not). */
 bool regex_has_jit(void);

@@ -1,1 +1,81 @@
 #include "base/str.h"
+
+bool
+str_split(struct str *rest, char by, struct str *part)
+{
+	if (!rest->at)
+		return false;
+
+	ptrdiff_t i = str_find(*rest, by);
+
+	if (i < 0) {
+		*part = *rest;
+		*rest = STR_NONE;
+	} else {
+		*part = str_first(*rest, (size_t)i);
+		*rest = str_from(*rest, (size_t)i + 1);
+	}
+	return true;
+}
+
+ptrdiff_t
+str_find(struct str s, char c)
+{
+	const char *p = s.len ? memchr(s.at, c, s.len) : NULL;
+
+	return p ? p - s.at : -1;
+}
+
+bool
+str_u64(struct str s, unsigned long long max, unsigned long long *value)
+{
+	unsigned long long n = 0;
+
+	if (!s.len)
+		return false;
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned digit = (unsigned)(unsigned char)s.at[i] - '0';
+
+		if (digit > 9 || digit > max || n > (max - digit) / 10)
+			return false;
+		n = n * 10 + digit;
+	}
+	*value = n;
+	return true;
+}
+
+char *
+str_put_u64(char *to, unsigned long long n)
+{
+	char digits[20];
+	size_t at = sizeof(digits);
+
+	do {
+		digits[--at] = (char)('0' + n % 10);
+		n /= 10;
+	} while (n);
+	memcpy(to, digits + at, sizeof(digits) - at);
+	return to + sizeof(digits) - at;
+}
+
+/* FNV-1a over words of eight bytes, mixed at the end so that every bit of the result
+ * depends on every bit of the slice. */
+unsigned long long
+str_hash(struct str s)
+{
+	unsigned long long h = 0xcbf29ce484222325ULL ^ s.len, word;
+
+	while (s.len >= sizeof(word)) {
+		memcpy(&word, s.at, sizeof(word));
+		h = (h ^ word) * 0x9fb21c651e98df25ULL;
+		h ^= h >> 32;
+		s = str_from(s, sizeof(word));
+	}
+	word = 0;
+	if (s.len)
+		memcpy(&word, s.at, s.len);
+	h = (h ^ word) * 0x9fb21c651e98df25ULL;
+	h ^= h >> 29;
+	h *= 0xbf58476d1ce4e5b9ULL;
+	return h ^ h >> 32;
+}
