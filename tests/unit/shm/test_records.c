@@ -1,0 +1,303 @@
+/* The recorder: written by one, read by any, killed at any byte. */
+#include <check.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "shm/records.h"
+
+static char dir[64], path[96];
+static struct region *region;
+static struct ring *ring;
+static char buf[RECORD_SIZE_MAX] __attribute__((aligned(8)));
+
+static void
+setup(void)
+{
+	struct ring *rings;
+
+	strcpy(dir, "/tmp/postern-records-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/region", dir);
+	region = region_open(path, REGION_SIZE);
+	rings = rings_open(region);
+	ck_assert_ptr_nonnull(rings);
+	ck_assert_int_eq(ring_reserve(region, rings, 5), 0);
+	ring = ring_of(rings, 5);
+}
+
+static void
+teardown(void)
+{
+	region_close(region);
+	unlink(path);
+	rmdir(dir);
+}
+
+/* Record number `n`: every part of it follows from the number, so that a torn one shows. */
+static void
+write_nth(uint64_t n)
+{
+	char at[256];
+	struct record r = { .status = (uint16_t)(n % 500), .id = { n, ~n }, .at = (int64_t)n,
+			    .bytes_in = n, .bytes_out = n * 3, .attempts = 1,
+			    .attempt = { { .us = (uint32_t)n } } };
+	struct record_texts t = { STR("GET"), STR("api.example.com"), { at, 0 }, STR("127.0.0.1") };
+
+	memset(at, 'a' + (int)(n % 26), sizeof(at));
+	t.path.len = 1 + n * 7 % 256;
+	ring_write(ring, &r, &t);
+}
+
+static const struct record *
+check_record(void)
+{
+	const struct record *r = (const struct record *)(const void *)buf;
+	struct record_texts t = record_texts(r);
+	uint64_t n = r->id[0];
+
+	ck_assert_uint_eq(r->id[1], ~n);
+	ck_assert_int_eq((int)r->at, (int)n);
+	ck_assert_uint_eq(r->status, n % 500);
+	ck_assert_uint_eq(r->bytes_out, n * 3);
+	ck_assert_uint_eq(r->attempt[0].us, (uint32_t)n);
+	ck_assert(str_eq(t.method, STR("GET")));
+	ck_assert(str_eq(t.host, STR("api.example.com")));
+	ck_assert(str_eq(t.client, STR("127.0.0.1")));
+	ck_assert_uint_eq(t.path.len, 1 + n * 7 % 256);
+	for (size_t i = 0; i < t.path.len; i++)
+		ck_assert_int_eq(t.path.at[i], 'a' + (int)(n % 26));
+	return r;
+}
+
+START_TEST(written_and_read)
+{
+	uint64_t cursor = 0, lost;
+
+	ck_assert_int_eq(ring_read(ring, &cursor, buf, sizeof(buf), &lost), 0);
+	for (uint64_t n = 1; n <= 100; n++)
+		write_nth(n);
+	for (uint64_t n = 1; n <= 100; n++) {
+		ck_assert_int_gt(ring_read(ring, &cursor, buf, sizeof(buf), &lost), 0);
+		ck_assert_uint_eq(check_record()->id[0], n);
+	}
+	ck_assert_int_eq(ring_read(ring, &cursor, buf, sizeof(buf), &lost), 0);
+	write_nth(101);
+	ck_assert_int_gt(ring_read(ring, &cursor, buf, sizeof(buf), &lost), 0);
+	ck_assert_uint_eq(check_record()->id[0], 101);
+}
+END_TEST
+
+START_TEST(texts_are_cut)
+{
+	static char a[1000];
+	struct record r = { .status = 200 };
+	struct record_texts t = { { a, 1000 }, { a, 1000 }, { a, 1000 }, { a, 1000 } };
+	uint64_t cursor = 0, lost;
+
+	memset(a, 'a', sizeof(a));
+	ring_write(ring, &r, &t);
+	ck_assert_int_eq(ring_read(ring, &cursor, buf, sizeof(buf), &lost), RECORD_SIZE_MAX);
+	t = record_texts((const struct record *)(const void *)buf);
+	ck_assert_uint_eq(t.method.len, 32);
+	ck_assert_uint_eq(t.host.len, 64);
+	ck_assert_uint_eq(t.path.len, 256);
+	ck_assert_uint_eq(t.client.len, 64);
+
+	t = (struct record_texts){ STR_NONE, STR_NONE, STR_NONE, STR_NONE };
+	ring_write(ring, &r, &t);
+	ck_assert_int_eq(ring_read(ring, &cursor, buf, sizeof(buf), &lost), sizeof(r));
+}
+END_TEST
+
+START_TEST(the_oldest_are_overwritten)
+{
+	uint64_t cursor = 0, lost = 0, first, n = 0;
+	int got = 0;
+
+	while (n < 20000)
+		write_nth(++n);
+	ck_assert_int_gt(ring_read(ring, &cursor, buf, sizeof(buf), &lost), 0);
+	first = check_record()->id[0];
+	for (uint64_t want = first + 1; want <= n; want++) {
+		ck_assert_int_gt(ring_read(ring, &cursor, buf, sizeof(buf), &lost), 0);
+		ck_assert_uint_eq(check_record()->id[0], want);
+		got += ((const struct record *)(const void *)buf)->size;
+	}
+	ck_assert_int_eq(ring_read(ring, &cursor, buf, sizeof(buf), &lost), 0);
+	ck_assert_msg(got > RING_BYTES * 95 / 100, "only %d bytes of the ring can be read", got);
+}
+END_TEST
+
+START_TEST(a_lapped_reader_is_told)
+{
+	uint64_t cursor = 0, lost = 0, n = 0, was;
+
+	write_nth(++n);
+	write_nth(++n);
+	ck_assert_int_gt(ring_read(ring, &cursor, buf, sizeof(buf), &lost), 0);
+	was = cursor;
+	while (n < 20000)
+		write_nth(++n);
+	ck_assert_int_eq(ring_read(ring, &cursor, buf, sizeof(buf), &lost), -1);
+	ck_assert_uint_gt(lost, 1000000);
+	ck_assert_uint_eq(cursor, was + lost);
+	ck_assert_int_gt(ring_read(ring, &cursor, buf, sizeof(buf), &lost), 0);
+	check_record();
+}
+END_TEST
+
+START_TEST(a_cursor_from_nowhere)
+{
+	uint64_t cursor = 8, lost = 0;
+
+	for (uint64_t n = 1; n <= 100; n++)
+		write_nth(n);
+	ck_assert_int_eq(ring_read(ring, &cursor, buf, sizeof(buf), &lost), -1);
+	ck_assert_int_eq(ring_read(ring, &cursor, buf, sizeof(buf), &lost), 0);
+	cursor = UINT64_MAX / 2;
+	ck_assert_int_eq(ring_read(ring, &cursor, buf, sizeof(buf), &lost), -1);
+	ck_assert_int_eq(ring_read(ring, &cursor, buf, sizeof(buf), &lost), 0);
+}
+END_TEST
+
+/* A writer at full speed, a reader beside it: whatever is read is whole and in order. */
+START_TEST(read_while_written)
+{
+	uint64_t cursor = 0, lost, last = 0, got = 0, laps = 0;
+	pid_t pid = fork();
+	int n, status;
+
+	if (pid == 0) {
+		for (uint64_t i = 1; i <= 3000000; i++)
+			write_nth(i);
+		_exit(0);
+	}
+	for (bool done = false;;) {
+		n = ring_read(ring, &cursor, buf, sizeof(buf), &lost);
+		if (n > 0) {
+			uint64_t id = check_record()->id[0];
+
+			ck_assert_msg(id > last, "%u after %u", (unsigned)id, (unsigned)last);
+			last = id;
+			got++;
+		} else if (n < 0) {
+			laps++;
+		} else if (done) {
+			break;
+		} else {
+			done = waitpid(pid, &status, WNOHANG) == pid;
+		}
+	}
+	ck_assert_uint_eq(last, 3000000);
+	ck_assert_uint_gt(got, 1000);
+	(void)laps;
+}
+END_TEST
+
+START_TEST(killed_in_the_middle_of_a_write)
+{
+	uint64_t next = 1;
+
+	for (int round = 0; round < 100; round++) {
+		uint64_t cursor = 0, lost, last = 0;
+		pid_t pid = fork();
+		int n;
+
+		if (pid == 0)
+			for (;;)
+				write_nth(next++);
+		usleep((useconds_t)(100 + round * 7));
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+		while ((n = ring_read(ring, &cursor, buf, sizeof(buf), &lost)) > 0) {
+			uint64_t id = check_record()->id[0];
+
+			ck_assert_msg(!last || id == last + 1, "round %d: %u after %u", round,
+				      (unsigned)id, (unsigned)last);
+			last = id;
+		}
+		ck_assert_msg(n == 0, "round %d: damage after %u", round, (unsigned)last);
+		/* The next owner of the row goes on. */
+		next = last + 1;
+		write_nth(next++);
+		ck_assert_int_gt(ring_read(ring, &cursor, buf, sizeof(buf), &lost), 0);
+		ck_assert_uint_eq(check_record()->id[0], last + 1);
+	}
+}
+END_TEST
+
+START_TEST(outlives_its_process)
+{
+	uint64_t cursor = 0, lost, id[2];
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		write_nth(11);
+		ring_now(ring, (const uint64_t[2]){ 12, 13 });
+		raise(SIGKILL);
+	}
+	waitpid(pid, NULL, 0);
+	region_close(region);
+	region = region_open(path, REGION_SIZE);
+	ring = ring_of(rings_open(region), 5);
+	ck_assert_int_gt(ring_read(ring, &cursor, buf, sizeof(buf), &lost), 0);
+	ck_assert_uint_eq(check_record()->id[0], 11);
+	ck_assert(ring_doing(ring, id));
+	ck_assert_uint_eq(id[0], 12);
+	ck_assert_uint_eq(id[1], 13);
+	ring_now(ring, (const uint64_t[2]){ 0, 0 });
+	ck_assert(!ring_doing(ring, id));
+}
+END_TEST
+
+/* It is on the path of every request. The bound is ten times what it takes on an idle machine. */
+START_TEST(a_write_is_cheap)
+{
+	enum { TURNS = 1000000 };
+	struct record r = { .status = 200 };
+	struct record_texts t = { STR("GET"), STR("api.example.com"),
+				  STR("/v1/orders/1234567890/items/42"), STR("192.168.100.200") };
+	struct timespec from, to;
+	double ns;
+
+	clock_gettime(CLOCK_MONOTONIC, &from);
+	for (int i = 0; i < TURNS; i++)
+		ring_write(ring, &r, &t);
+	clock_gettime(CLOCK_MONOTONIC, &to);
+	ns = ((double)(to.tv_sec - from.tv_sec) * 1e9 + (double)(to.tv_nsec - from.tv_nsec)) / TURNS;
+	fprintf(stderr, "ring_write: %.1f ns\n", ns);
+	ck_assert_msg(ns < 600, "ring_write takes %.0f ns", ns);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *s = suite_create("shm/records");
+	TCase *c = tcase_create("records");
+	SRunner *run;
+	int failed;
+
+	tcase_set_timeout(c, 60);
+	tcase_add_checked_fixture(c, setup, teardown);
+	tcase_add_test(c, written_and_read);
+	tcase_add_test(c, texts_are_cut);
+	tcase_add_test(c, the_oldest_are_overwritten);
+	tcase_add_test(c, a_lapped_reader_is_told);
+	tcase_add_test(c, a_cursor_from_nowhere);
+	tcase_add_test(c, read_while_written);
+	tcase_add_test(c, killed_in_the_middle_of_a_write);
+	tcase_add_test(c, outlives_its_process);
+	tcase_add_test(c, a_write_is_cheap);
+	suite_add_tcase(s, c);
+	run = srunner_create(s);
+	srunner_run_all(run, CK_NORMAL);
+	failed = srunner_ntests_failed(run);
+	srunner_free(run);
+	return failed != 0;
+}
