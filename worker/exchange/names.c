@@ -1,0 +1,193 @@
+#include "worker/exchange/names.h"
+
+#include "base/clock.h"
+#include "worker/exchange/links.h"
+#include "worker/http/uri.h"
+
+#define GETTER(name) \
+	static struct str \
+	get_##name(struct exchange *x __attribute__((unused)), struct str arg __attribute__((unused)), \
+		   enum token token __attribute__((unused)))
+
+static struct str
+number(struct exchange *x, uint64_t n)
+{
+	char *to = arena_alloc_aligned(&x->arena, 20, 1);
+
+	return (struct str){ to, (size_t)(str_put_u64(to, n) - to) };
+}
+
+static struct str
+address(struct exchange *x, const struct addr *a)
+{
+	char *to = arena_alloc_aligned(&x->arena, ADDR_TEXT, 1);
+
+	return (struct str){ to, (size_t)(addr_put_ip(to, a) - to) };
+}
+
+/* Several lines of one name are one list (RFC 9110 §5.3), but cookies are joined by "; ". */
+static struct str
+join(struct exchange *x, const struct headers *h, const struct header *first)
+{
+	struct str sep = first->token == TOKEN_COOKIE ? STR("; ") : STR(", ");
+	const struct header *next = headers_next(h, first);
+	size_t len = first->value.len;
+	char *to, *at;
+
+	if (!next)
+		return first->value;
+	for (; next; next = headers_next(h, next))
+		len += sep.len + next->value.len;
+	to = at = arena_alloc_aligned(&x->arena, len, 1);
+	for (next = first; next; next = headers_next(h, next)) {
+		if (next != first)
+			at = mempcpy(at, sep.at, sep.len);
+		at = mempcpy(at, next->value.at ? next->value.at : "", next->value.len);
+	}
+	return (struct str){ to, len };
+}
+
+static struct str
+header_value(struct exchange *x, const struct headers *h, struct str name, enum token token)
+{
+	const struct header *first;
+
+	if (token != TOKEN_OTHER)
+		first = headers_has(h, token) ? headers_get(h, token) : NULL;
+	else
+		first = headers_find(h, name);
+	return first ? join(x, h, first) : STR_NONE;
+}
+
+GETTER(client_ip) { return address(x, &x->client_addr); }
+GETTER(client_port) { return number(x, x->client_addr.port); }
+GETTER(peer_ip) { return address(x, &x->peer); }
+GETTER(method) { return x->request.method_text; }
+GETTER(host) { return x->host; }
+GETTER(scheme) { return x->scheme; }
+GETTER(path) { return x->path; }
+GETTER(query) { return x->request.query; }
+GETTER(path_sent) { return x->target_sent; }
+GETTER(consumer) { return x->consumer; }
+GETTER(plan) { return x->plan; }
+GETTER(route) { return x->match.route ? x->match.route->conf->name : STR_NONE; }
+GETTER(service) { return x->match.service ? x->match.service->conf->name : STR_NONE; }
+GETTER(listener) { return x->listener ? x->listener->name : STR_NONE; }
+GETTER(request_id) { return exchange_id(x); }
+GETTER(status) { return number(x, x->status); }
+GETTER(reason) { return fault_info[x->fault].reason; }
+GETTER(bytes_in) { return number(x, x->bytes_in); }
+GETTER(bytes_out) { return number(x, x->bytes_out); }
+GETTER(duration_us) { return number(x, exchange_duration(x) / 1000); }
+GETTER(duration_ms) { return number(x, exchange_duration(x) / 1000000); }
+GETTER(attempts) { return number(x, x->attempts); }
+GETTER(version) { return x->request.minor ? STR("1.1") : STR("1.0"); }
+GETTER(cookie) { return exchange_cookie(x, arg); }
+GETTER(capture) { return exchange_capture(x, arg); }
+
+GETTER(header)
+{
+	/* The line may be gone: the exchange keeps it in request.host. */
+	if (token == TOKEN_HOST)
+		return x->request.host;
+	return header_value(x, &x->request.headers, arg, token);
+}
+
+GETTER(response_header)
+{
+	return header_value(x, &x->response.headers, arg, token);
+}
+
+GETTER(query_value)
+{
+	struct str value;
+
+	return uri_query(x->request.query, arg, &x->arena, &value) ? value : STR_NONE;
+}
+
+/* Seconds with six decimals. */
+GETTER(duration)
+{
+	uint64_t us = exchange_duration(x) / 1000;
+	char *to = arena_alloc_aligned(&x->arena, 28, 1), *at = str_put_u64(to, us / 1000000);
+
+	*at++ = '.';
+	for (uint64_t unit = 100000, rest = us % 1000000; unit; unit /= 10)
+		*at++ = (char)('0' + rest / unit % 10);
+	return (struct str){ to, (size_t)(at - to) };
+}
+
+GETTER(time)
+{
+	return arena_str(&x->arena, (struct str){ clock_iso(), 24 });
+}
+
+GETTER(upstream)
+{
+	struct str upstream = STR_NONE, target = STR_NONE;
+
+	exchange_upstream_name(x, &upstream, &target);
+	return upstream;
+}
+
+GETTER(upstream_target)
+{
+	struct str upstream = STR_NONE, target = STR_NONE;
+
+	exchange_upstream_name(x, &upstream, &target);
+	return target;
+}
+
+GETTER(policy)
+{
+	if (!x->answered_by)
+		return STR_NONE;
+	if (x->answered_by->conf->name.len)
+		return x->answered_by->conf->name;
+	return str_of(x->answered_by->policy->conf.name);
+}
+
+#define NAME(n, k, g, h) { .name = n, .kind = TEMPLATE_##k, .get = get_##g, .help = h }
+#define WITH(n, k, g, h) { .name = n, .takes_name = true, .kind = TEMPLATE_##k, .get = get_##g, .help = h }
+#define LATER(n, h)      { .name = n, .takes_name = true, .later = true, .help = h }
+
+const struct template_name template_names[] = {
+	NAME("client.ip",       TEXT,   client_ip,       "address of the client, as believed"),
+	NAME("client.port",     NUMBER, client_port,     "its port; 0 when only a proxy knows it"),
+	NAME("peer.ip",         TEXT,   peer_ip,         "address of the connection's other end"),
+	NAME("method",          TEXT,   method,          "method of the request"),
+	NAME("scheme",          TEXT,   scheme,          "http or https, as the client used it"),
+	NAME("host",            TEXT,   host,            "host of the request in lower case, without port"),
+	NAME("path",            TEXT,   path,            "path of the request, normalised"),
+	NAME("query",           QUERY,  query,           "query of the request, without \"?\""),
+	NAME("version",         TEXT,   version,         "1.0 or 1.1"),
+	WITH("header.",         HEADER, header,          "a request header, all lines of it joined"),
+	WITH("query.",          QUERY_VALUE, query_value, "a query parameter, decoded"),
+	WITH("cookie.",         COOKIE, cookie,          "a cookie of the request"),
+	NAME("consumer",        TEXT,   consumer,        "who a policy found it to be"),
+	NAME("plan",            TEXT,   plan,            "the plan of the consumer"),
+	NAME("listener",        TEXT,   listener,        "name of the listener"),
+	NAME("service",         TEXT,   service,         "name of the service"),
+	NAME("route",           TEXT,   route,           "name of the route"),
+	NAME("request.id",      TEXT,   request_id,      "id of the request"),
+	NAME("path.sent",       TEXT,   path_sent,       "path that the upstream was asked for"),
+	NAME("upstream",        TEXT,   upstream,        "name of the upstream"),
+	NAME("upstream.target", TEXT,   upstream_target, "target of the last attempt"),
+	NAME("attempts",        NUMBER, attempts,        "upstream attempts made"),
+	NAME("status",          NUMBER, status,          "status sent to the client; 0 before"),
+	NAME("reason",          TEXT,   reason,          "why the gateway answered by itself; empty if it did not"),
+	NAME("policy",          TEXT,   policy,          "the policy that answered; empty if none did"),
+	WITH("response.header.", HEADER, response_header, "a response header, all lines of it joined"),
+	NAME("bytes.in",        NUMBER, bytes_in,        "bytes of the request body"),
+	NAME("bytes.out",       NUMBER, bytes_out,       "bytes of the response body"),
+	NAME("duration",        NUMBER, duration,        "seconds since the request began, with six decimals"),
+	NAME("duration.ms",     NUMBER, duration_ms,     "the same in milliseconds"),
+	NAME("duration.us",     NUMBER, duration_us,     "the same in microseconds"),
+	NAME("time",            TEXT,   time,            "time now, 2026-11-21T07:27:00.123Z"),
+	LATER("claim.",                                  "a claim of the token"),
+	LATER("tls.",                                    "the TLS connection of the client"),
+	{ .name = NULL },
+};
+
+const struct template_name template_capture =
+	NAME("CAPTURE",         CAPTURE, capture,        "a name of the route's match; \"*\" is the rest of a prefix");
