@@ -38,9 +38,14 @@ struct h1_chunked {
 	uint32_t line;                  /* bytes of the current size or trailer line so far */
 	uint32_t trailer;               /* bytes of trailers so far */
 	uint8_t state;                  /* 0: begin */
+	char *kept;                     /* the trailer lines so far, in the arena */
 };
 
 enum h1_chunk { H1_CHUNK_MORE, H1_CHUNK_DATA, H1_CHUNK_END, H1_CHUNK_BAD };
+
+/* The bounds of what is no body. */
+enum { H1_CHUNK_LINE = 256,             /* a chunk's size line with its extensions */
+       H1_CHUNK_TRAILER = 8192 };       /* all trailer lines together */
 
 /* Takes from the front of *in. DATA: *data is a piece of body (points into *in's buffer). END: the last chunk and
  * the trailer section are through; what is left in *in belongs to the next message, *trailers (raw lines with their CR LF,

@@ -20,7 +20,7 @@ method_idempotent(enum method m)
 
 enum body {
 	BODY_NONE,                      /* no body: nothing follows the head */
-	BODY_LENGTH,                    /* `length` bytes */
+	BODY_LENGTH,                    /* `length` bytes, may be 0 */
 	BODY_CHUNKED,                   /* until it ends by itself; trailers may follow */
 	BODY_CLOSE,                     /* a response that ends with its connection */
 };
@@ -30,8 +30,9 @@ struct msg {
 	uint8_t minor;                  /* of the version, 0 or 1; 1 for h2 too */
 	uint8_t body;                   /* enum body */
 	bool keep_alive;                /* the sender would go on with the connection */
-	bool expect_continue;           /* requests: Expect: 100-continue */
-	bool upgrade;                   /* Connection: upgrade and Upgrade are there */
+	bool expect_continue;           /* requests: Expect: 100-continue, and a body is to come */
+	bool upgrade;                   /* Connection: upgrade and Upgrade are there, and no body; never h2c */
+	bool te_trailers;               /* TE: trailers: the sender takes trailers */
 	uint16_t status;                /* responses */
 	uint64_t length;                /* BODY_LENGTH; for a response to HEAD too, what it would be */
 	struct str method_text;

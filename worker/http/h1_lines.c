@@ -1,0 +1,162 @@
+#include "worker/http/h1_lines.h"
+#include "worker/http/h1_scan.h"
+
+enum {
+	FIRST_ROOM = 32,
+	MAX_OPTIONS = 32,               /* names unknown to us in Connection */
+};
+
+static inline bool
+blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+static enum fault
+bad_name(const char *name, const char *stop)
+{
+	if (stop > name)
+		return FAULT_BAD_HEADER;
+	if (blank(*stop))
+		return FAULT_OBS_FOLD;
+	return *stop == '\n' ? FAULT_BAD_LINE_END : FAULT_BAD_HEADER;
+}
+
+/* Room for one more line. False: it is not worth it, since the head is not complete. */
+static bool
+make_room(struct headers *h, const char *p, const char *end, bool whole, struct arena *a)
+{
+	struct header *at;
+	uint32_t room = h->room ? h->room * 2 : FIRST_ROOM;
+
+	if (h->room && !whole && !memmem(p, (size_t)(end - p), "\r\n\r\n", 4))
+		return false;
+	at = arena_alloc(a, room * sizeof(*at));
+	if (h->n)
+		memcpy(at, h->at, h->n * sizeof(*at));
+	h->at = at;
+	h->room = room;
+	return true;
+}
+
+void
+h1_lines_undo(struct headers *h, struct arena *a)
+{
+	if (h->at && (char *)(h->at + h->room) == a->at)
+		a->at = (char *)h->at;
+	*h = (struct headers){ 0 };
+}
+
+static inline void
+keep(struct h1_lines *l, struct headers *h, struct str name, struct str value, bool raw)
+{
+	enum token t = token_of(name);
+	uint64_t bit = (uint64_t)1 << t;
+
+	h->at[h->n] = (struct header){
+		.name = name,
+		.value = value,
+		.token = (uint8_t)t,
+		.hop = token_flags[t] & TOKEN_HOP,
+		.raw = raw,
+	};
+	l->twice |= h->known & bit;
+	h->known |= bit;
+	l->last[t] = h->n++;
+}
+
+const char *
+h1_lines_parse(struct h1_lines *l, struct headers *h, const char *p, const char *end,
+	       const char *lo, bool whole, uint32_t max, struct arena *a)
+{
+	l->fault = FAULT_NONE;
+	l->twice = 0;
+	for (uint32_t count = 0; p < end; count++) {
+		const char *colon, *value, *stop, *last;
+
+		if (*p == '\r') {
+			if (end - p < 2)
+				return NULL;
+			if (p[1] == '\n' && !whole)
+				return p + 2;
+			l->fault = FAULT_BAD_LINE_END;
+			return NULL;
+		}
+		if (count == max) {
+			l->fault = FAULT_TOO_MANY_HEADERS;
+			return NULL;
+		}
+		colon = scan_name(p, end, lo);
+		if (colon == end)
+			return NULL;
+		if (*colon != ':' || colon == p) {
+			l->fault = bad_name(p, colon);
+			return NULL;
+		}
+		for (value = colon + 1; value < end && blank(*value); value++)
+			;
+		stop = scan_value(value, end, lo);
+		if (end - stop < 2 && (stop == end || *stop == '\r'))
+			return NULL;
+		if (*stop != '\r' || stop[1] != '\n') {
+			l->fault = *stop == '\r' || *stop == '\n' ? FAULT_BAD_LINE_END :
+								    FAULT_BAD_HEADER;
+			return NULL;
+		}
+		for (last = stop; last > value && blank(last[-1]); last--)
+			;
+		/* Without room the head is not complete: the last line may be written over. */
+		if (h->n == h->room && !make_room(h, p, end, whole, a))
+			h->n--;
+		keep(l, h, (struct str){ p, (size_t)(colon - p) },
+		     (struct str){ value, (size_t)(last - value) },
+		     last == stop && value == colon + 2 && colon[1] == ' ');
+		p = stop + 2;
+	}
+	return whole ? p : NULL;
+}
+
+static void
+mark_hop(struct headers *h, enum token t, struct str name)
+{
+	for (uint32_t i = 0; i < h->n; i++)
+		if (h->at[i].token == t &&
+		    (t != TOKEN_OTHER || str_caseeq(h->at[i].name, name)))
+			h->at[i].hop = true;
+}
+
+bool
+h1_lines_connection(struct headers *h, struct h1_options *o)
+{
+	uint64_t done = (uint64_t)1 << TOKEN_HOST | (uint64_t)1 << TOKEN_CONTENT_LENGTH;
+	int others = 0;
+
+	*o = (struct h1_options){ 0 };
+	for (uint32_t i = 0; i < h->n; i++) {
+		struct str rest = h->at[i].value, option;
+
+		if (h->at[i].token != TOKEN_CONNECTION)
+			continue;
+		while (str_split(&rest, ',', &option)) {
+			enum token t;
+
+			option = str_trim(option);
+			t = token_of(option);
+			o->keep_alive |= t == TOKEN_KEEP_ALIVE;
+			o->upgrade |= t == TOKEN_UPGRADE;
+			o->te |= t == TOKEN_TE;
+			if (t != TOKEN_OTHER) {
+				if (!(done >> t & 1))
+					mark_hop(h, t, option);
+				done |= (uint64_t)1 << t;
+			} else if (str_caseeq(option, STR("close"))) {
+				o->close = true;
+			} else if (option.len) {
+				if (++others > MAX_OPTIONS)
+					return false;
+				mark_hop(h, t, option);
+			}
+		}
+	}
+	return true;
+}
