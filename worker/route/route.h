@@ -3,13 +3,22 @@
  * Domains: exact names by hash, then the longest wildcard suffix, then the default ("*").
  * The routes of a service are ordered, first match wins; they are compiled into a trie over
  * path segments that carries the written order, with regexes and predicates as guards of its
- * leaves, so that a match costs the depth of the path and not the number of routes. */
+ * leaves, so that a match costs the depth of the path and not the number of routes.
+ *
+ * What a pattern takes:
+ *   /a          that path; "/a/" is another one
+ *   /a/{id}     one segment that is not empty, for each capture
+ *   /a/[*]      (without the brackets) "/a/" and everything below; not "/a", as `location /a/` of nginx
+ *   ~ ^/a$      what PCRE2 says of the whole path, normalised
+ * A route that takes GET takes HEAD. A path that some route would take if the method were another
+ * one, `when` included, is answered with 405, any other with 404. */
 #ifndef ROUTE_ROUTE_H
 #define ROUTE_ROUTE_H
 
 #include "base/map.h"
 #include "base/regex.h"
 #include "conf/model.h"
+#include "worker/http/fault.h"
 #include "worker/http/msg.h"
 #include "worker/net/addr.h"
 
@@ -27,16 +36,16 @@ struct route {
 	const struct service *service;
 	uint32_t order;                 /* in its service, from 0 */
 	uint32_t series;                /* of shm/stats.h; set by the builder */
-	uint16_t methods;               /* bit 1 << enum method; 0: every method */
+	uint32_t next;                  /* the router's: the next one of its leaf, order + 1; 0: none */
+	uint16_t methods;               /* bit 1 << enum method (METHOD_OTHER: some of other_methods); 0: every method */
 	uint8_t form;                   /* enum route_form */
 	uint8_t ncaptures;
-	struct str *other_methods;      /* names beyond enum method */
-	uint32_t nother;
-	struct str path;                /* the pattern, normalised */
-	struct str capture[ROUTE_CAPTURES];     /* their names; "*" is the rest of a prefix */
+	uint32_t nwhen, nother;
+	const struct str *other_methods;        /* names beyond enum method */
+	struct str path;                /* the pattern, normalised; of a regex, the literal front of it */
+	const struct str *capture;      /* ncaptures names; "*" is the rest of a prefix */
 	const struct regex *regex;
 	const struct predicate *when;   /* all must hold; NULL: none */
-	uint32_t nwhen;
 	/* Filled by worker/exchange when it compiles. */
 	const struct links *links;      /* its policies */
 	const struct template *rewrite, *redirect;
