@@ -1,8 +1,10 @@
 #include "worker/exchange/names.h"
 
 #include "base/clock.h"
+#include "worker/exchange/context.h"
 #include "worker/exchange/links.h"
 #include "worker/http/uri.h"
+#include "worker/upstream/upstream.h"
 
 #define GETTER(name) \
 	static struct str \
@@ -67,7 +69,7 @@ GETTER(host) { return x->host; }
 GETTER(scheme) { return x->scheme; }
 GETTER(path) { return x->path; }
 GETTER(query) { return x->request.query; }
-GETTER(path_sent) { return x->target_sent; }
+GETTER(path_sent) { return x->request.path; }
 GETTER(consumer) { return x->consumer; }
 GETTER(plan) { return x->plan; }
 GETTER(route) { return x->match.route ? x->match.route->conf->name : STR_NONE; }
@@ -122,30 +124,38 @@ GETTER(time)
 	return arena_str(&x->arena, (struct str){ clock_iso(), 24 });
 }
 
-GETTER(upstream)
-{
-	struct str upstream = STR_NONE, target = STR_NONE;
+GETTER(upstream) { return exchange_upstream_name(x); }
+GETTER(upstream_target) { return exchange_target_name(x); }
 
-	exchange_upstream_name(x, &upstream, &target);
-	return upstream;
+struct str
+exchange_upstream_name(const struct exchange *x)
+{
+	return x->cluster ? x->cluster->conf->name : STR_NONE;
 }
 
-GETTER(upstream_target)
+struct str
+exchange_target_name(const struct exchange *x)
 {
-	struct str upstream = STR_NONE, target = STR_NONE;
-
-	exchange_upstream_name(x, &upstream, &target);
-	return target;
+	return x->member ? x->member->target->key : STR_NONE;
 }
 
-GETTER(policy)
+uint64_t
+exchange_generation(const struct exchange *x)
 {
-	if (!x->answered_by)
+	return x->gen ? x->gen->number : 0;
+}
+
+struct str
+exchange_policy_name(const struct exchange *x)
+{
+	const struct link *by = x->answered_by;
+
+	if (!by)
 		return STR_NONE;
-	if (x->answered_by->conf->name.len)
-		return x->answered_by->conf->name;
-	return str_of(x->answered_by->policy->conf.name);
+	return by->conf->name.len ? by->conf->name : str_of(by->policy->conf.name);
 }
+
+GETTER(policy) { return exchange_policy_name(x); }
 
 #define NAME(n, k, g, h) { .name = n, .kind = TEMPLATE_##k, .get = get_##g, .help = h }
 #define WITH(n, k, g, h) { .name = n, .takes_name = true, .kind = TEMPLATE_##k, .get = get_##g, .help = h }

@@ -21,4 +21,12 @@ extern const struct template_name template_names[];
 /* What every other simple name is: a capture of the match. */
 extern const struct template_name template_capture;
 
+/* Names of what took part, or empty: the upstream, its target of the last attempt, and the policy that
+ * answered (its type where it has no name). */
+struct str exchange_upstream_name(const struct exchange *);
+struct str exchange_target_name(const struct exchange *);
+struct str exchange_policy_name(const struct exchange *);
+/* Of the configuration that it was begun with. */
+uint64_t exchange_generation(const struct exchange *);
+
 #endif

@@ -318,6 +318,16 @@ template_eval_uri(const struct template *t, struct exchange *x)
 	return eval(t, x, true);
 }
 
+struct str
+template_eval_location(const struct template *t, struct exchange *x)
+{
+	struct str to = eval(t, x, true);
+
+	if (to.len < 2 || to.at[0] != '/' || to.at[1] != '/' || str_starts(t->text, STR("//")))
+		return to;
+	return arena_printf(&x->arena, "/.%.*s", STR_ARG(to));
+}
+
 bool
 template_has_captures(const struct template *t)
 {

@@ -26,8 +26,11 @@ struct template {
 struct str template_eval(const struct template *, struct exchange *);
 
 /* The same for a place in a URI: whatever may not stand in one is percent-encoded, so that no value can
- * end the line or begin a query. For rewrites and Location. */
+ * end the line or begin a query. For rewrites. */
 struct str template_eval_uri(const struct template *, struct exchange *);
+
+/* The same for Location: a value can not turn a path into another host ("//host"). */
+struct str template_eval_location(const struct template *, struct exchange *);
 
 /* The value of one part, for who writes them one by one; `kind` says what it is. */
 enum template_kind { TEMPLATE_LITERAL, TEMPLATE_TEXT, TEMPLATE_NUMBER, TEMPLATE_HEADER, TEMPLATE_QUERY_VALUE,

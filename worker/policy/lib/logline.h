@@ -1,0 +1,35 @@
+/* logline — one line of an access log, written where it will lie. */
+#ifndef POLICY_LIB_LOGLINE_H
+#define POLICY_LIB_LOGLINE_H
+
+#include "conf/field.h"
+#include "worker/exchange/template.h"
+#include "worker/net/addr.h"
+
+struct exchange;
+
+struct logline {
+	char *at, *end;
+	size_t cap;                     /* longer values are cut to this */
+	bool full;                      /* something did not fit: the line is of no use */
+	/* escape_json or escape_field: of every value, so that none can end the line. */
+	char *(*escape)(char *to, char *end, struct str);
+};
+
+void logline_raw(struct logline *, struct str);         /* our own text */
+void logline_value(struct logline *, struct str);       /* escaped */
+void logline_u64(struct logline *, uint64_t);
+void logline_ip(struct logline *, const struct addr *);
+
+/* What is masked: names of query parameters, headers and cookies, case ignored; those of the usual credentials
+ * are always. */
+bool logline_masks(const struct conf_strs *redact, struct str name);
+/* A query with the values of masked parameters replaced by "***". */
+void logline_query(struct logline *, struct str query, const struct conf_strs *redact);
+/* A URI with such a query. */
+void logline_uri(struct logline *, struct str uri, const struct conf_strs *redact);
+/* All parts of a template, each escaped and masked by what it is; literal parts as they are when `raw`. */
+void logline_template(struct logline *, const struct template *, struct exchange *,
+		      const struct conf_strs *redact, bool raw);
+
+#endif
