@@ -15,8 +15,11 @@ enum channel_kind {
 	CHANNEL_COMMIT,                 /* new exchanges use `generation`; sockets it does not name are drained and closed */
 	CHANNEL_ABORT,                  /* unbind and unmap `generation`; close sockets only it had */
 	CHANNEL_REOPEN,                 /* reopen logs */
-	CHANNEL_DRAIN,                  /* finish within `ms`, then exit 0 */
+	CHANNEL_DRAIN,                  /* finish within `ms`, then exit 0. ok = 1: others go on serving (upgrade, fewer
+	                                 * workers): idle connections are kept for one more answer; 0: closed at once */
 	CHANNEL_STOP,                   /* exit at once */
+	CHANNEL_REVISION,               /* to the keeper: `generation` was put in force (ok), or refused: text
+					 * says why. at: enum channel_who, ms: wall time, ms since 1970 */
 	/* worker → master */
 	CHANNEL_READY = 64,             /* serving `generation` */
 	CHANNEL_PREPARED,               /* `generation` is bound (ok = 1), or not: text says why */
@@ -24,12 +27,15 @@ enum channel_kind {
 	CHANNEL_RELEASED,               /* `generation` has been unmapped */
 };
 
+enum channel_who { CHANNEL_BY_START, CHANNEL_BY_SIGNAL, CHANNEL_BY_UPGRADE };
+
 struct channel_msg {
 	uint32_t kind;
 	uint32_t ok;
 	uint64_t generation;
 	uint64_t at;                    /* address of the slice */
 	uint64_t size;
+	uint64_t image;                 /* PREPARE: address of its struct image, inside the slice */
 	uint64_t ms;
 	char text[256];                 /* NUL-terminated */
 };

@@ -10,11 +10,10 @@
 #define EXCHANGE_EXCHANGE_H
 
 #include "base/arena.h"
-#include "base/chain.h"
 #include "shm/records.h"
 #include "worker/http/stream.h"
 #include "worker/net/addr.h"
-#include "worker/net/timer.h"
+#include "worker/net/loop.h"
 #include "worker/route/route.h"
 
 struct worker;
@@ -28,11 +27,14 @@ struct cluster;
 enum { EXCHANGE_HOME = 6 * 1024 };      /* first piece of the arena */
 
 struct exchange {
+	/* Kept from one use to the next. */
+	struct timer timer;
+	struct source wake;             /* has no descriptor: a place on the ready list */
+	struct list link;               /* of the worker's exchanges, or of those at rest */
+
+	/* Zeroed when it begins, from here on. */
 	struct worker *worker;
 	struct generation *gen;         /* pinned */
-	struct arena arena;
-	struct list link;               /* of the worker's exchanges */
-	struct timer timer;
 
 	/* Where it came from. */
 	const struct conf_listener *listener;
@@ -42,11 +44,10 @@ struct exchange {
 	struct str scheme;              /* "http" or "https", as the client used it */
 	bool trusted;                   /* the peer is in the listener's `trust` */
 
-	/* What is asked. `request.path` is normalised; policies may change headers, method stays. */
+	/* What is asked. `request.path` is what is forwarded; policies may change headers, method stays. */
 	struct msg request;
 	struct str host;                /* lower case, without port */
 	struct str path;                /* normalised, before any rewrite */
-	struct str target_sent;         /* path after rewrite, for logs */
 	uint64_t id[2];                 /* request id */
 	struct str id_text;             /* accepted from a trusted peer, or 32 hex digits; may be empty until asked for */
 
@@ -56,6 +57,7 @@ struct exchange {
 	void *states;                   /* of all its policies */
 	struct str consumer, plan;      /* known by an identifying policy; else empty */
 	enum fault fault;               /* what went wrong; the reason of the answer */
+	int error;                      /* errno that belongs to it, or 0 */
 	const struct link *answered_by; /* the policy that answered; NULL: none */
 
 	/* What comes back. */
@@ -66,41 +68,45 @@ struct exchange {
 	struct str answer;              /* body of an answer of our own */
 	uint16_t status;                /* sent to the client; 0: nothing yet */
 
-	/* Times (ns of clock_now) and sizes, for logs and records. */
-	uint64_t began, routed, connected, sent_at, first_byte;
+	/* Times (ns of clock_now; 0: did not happen) and sizes, for logs and records. */
+	uint64_t began, routed, attempt_at, connected, first_byte, ended;
 	uint64_t bytes_in, bytes_out;   /* of bodies */
-	uint64_t head_in, head_out;
 
 	struct record record;           /* attempts gather here */
 
 	/* How it goes on; the exchange's own. */
 	uint8_t step;                   /* enum step */
-	uint8_t attempts;
-	uint16_t at_link;               /* next policy forwards; one after the next, backwards */
-	uint64_t tried;                 /* members, by bit */
-	uint64_t deadline;              /* ms; whole exchange; 0: none */
-	uint64_t response_by;           /* ms; response head or progress; 0: none */
-	uint64_t body_limit;
-	struct chain replay;            /* request body kept for another attempt */
-	size_t window;                  /* credit per direction */
-	size_t up_pending;              /* request body bytes given to upstream and not yet drained */
-	bool request_end;               /* whole request received */
-	bool request_sent;              /* and sent on */
-	bool response_begun;            /* first byte of the final head sent to the client */
-	bool response_end;              /* whole response received */
-	bool reused;                    /* upstream connection had been used before */
-	bool replay_lost;               /* the body can not be sent again */
-	bool head_sent;                 /* to the upstream, in this attempt */
-	bool continued;                 /* 100 Continue was sent */
-	bool tunnel;
-	bool waiting;                   /* a policy said WAIT, or a dial is under way */
-	bool running;                   /* in exchange_run() */
-	bool close_client;              /* the connection is not to be used again */
-	bool truncated;                 /* the response was cut */
-	bool done;
-	bool internal;                  /* made by the gateway for a bad request: no route was looked for */
+	uint8_t attempts;               /* so far */
 	uint8_t interim;                /* 1xx seen */
+	uint16_t at_link;               /* the next policy forwards */
+	uint64_t tried;                 /* members, by cluster_bit() */
+	uint64_t deadline;              /* ms; whole exchange; 0: none */
+	uint64_t progress;              /* ms; when something last went on */
+	uint64_t body_limit;            /* bytes; 0: none */
+	char *kept;                     /* request body kept until it is sent, or for another attempt; heap */
+	uint32_t kept_len, kept_room;
+	size_t owed_client, owed_upstream;      /* credit to give once what is held has left */
+	bool client_blocked, upstream_blocked;  /* something is held on that side */
+	bool request_end;               /* whole request received */
+	bool response_end;              /* whole response received */
+	bool connecting;
+	bool reused;                    /* the upstream connection had been used before */
+	bool fresh_only;                /* a reused one was dead: take a new one */
+	bool keeping;                   /* … even when it has been sent */
+	bool replay_lost;               /* part of the body is gone: it can not be sent again */
+	bool head_sent;                 /* to the upstream, in this attempt */
+	bool prepared;                  /* the request is ready to be forwarded */
+	bool tunnel;
+	bool waiting;                   /* a policy said WAIT */
+	bool backing_off;
+	bool running;                   /* in exchange_run() */
+	bool answering;                 /* with something of our own */
+	bool close_client;              /* the connection ends with this answer */
+	bool truncated;                 /* the response was cut */
+	bool gone;                      /* over: nothing more is to be done with it */
 	const void *bound;              /* during a policy's call */
+
+	struct arena arena;             /* not zeroed: set up anew */
 	char home[EXCHANGE_HOME];
 };
 
@@ -125,8 +131,6 @@ struct str exchange_id(struct exchange *);
 
 /* The time inside, ns. */
 uint64_t exchange_duration(const struct exchange *);
-
-const char *exchange_upstream_name(const struct exchange *, struct str *upstream, struct str *target);
 
 /* Value of a capture of the match, or empty. */
 struct str exchange_capture(const struct exchange *, struct str name);

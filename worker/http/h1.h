@@ -1,4 +1,10 @@
-/* h1 — HTTP/1.1 on a wire, in either role. */
+/* h1 — HTTP/1.1 on a wire, in either role.
+ *
+ * One connection is one struct and one stream at a time. The *server role* receives requests:
+ * its owner gives each a user when it begins (on_request). The *client role* receives
+ * responses: its owner dials, pools and takes connections (worker/upstream). What is
+ * received (rx) and what is sent (tx) are two small state machines side by side; a
+ * request that follows another (pipelining) waits in `held` until its turn. */
 #ifndef HTTP_H1_H
 #define HTTP_H1_H
 
@@ -6,20 +12,84 @@
 #include "worker/http/stream.h"
 #include "worker/net/wire.h"
 
+enum h1_role { H1_SERVER, H1_CLIENT };
+
+enum h1_rx { RX_IDLE, RX_HEAD,          /* nothing yet, or a part of a head */
+	     RX_LENGTH, RX_CHUNKED, RX_CLOSE, RX_TUNNEL,        /* in a body */
+	     RX_DONE,                   /* message complete; what follows waits */
+	     RX_LINGER,                 /* reads and drops, so that a close loses no answer */
+	     RX_STOP };                 /* reads no more */
+
+enum h1_tx { TX_IDLE, TX_LENGTH, TX_CHUNKED, TX_CLOSE, TX_TUNNEL, TX_DONE };
+
 struct h1;
 
-/* What a connection's owner does: serve.c for the server role, upstream/ for the client role. */
 struct h1_owner {
-	/* Server role: a request begins; sets stream.user, .owner, .arena. NULL arena: no. */
+	/* Server role: a request begins: h1_attach() is to be called. false: close. */
 	bool (*on_request)(struct h1 *);
-	/* Server role: the head was not valid; the owner answers through the stream (it may set user as above). */
-	void (*on_bad_request)(struct h1 *, enum fault, const struct msg *so_far);
-	/* Client role: connected. */
-	void (*on_connect)(struct h1 *);
-	/* The stream was released in order and the connection can be used again (client role: pool it). */
+	/* Server role: the head was not complete after all; comes again with more bytes. */
+	void (*on_cancel)(struct h1 *);
+	/* The stream was released in order: the connection can be used again. */
 	void (*on_idle)(struct h1 *);
-	/* An idle connection is to be closed, or any is gone: forget it. */
+	/* The connection is closed: forget it (once; its memory goes after the turn). */
 	void (*on_close)(struct h1 *);
 };
+
+struct h1_rules {                       /* a worker's, of the configuration in force */
+	struct h1_limits limits;
+	uint64_t head_ms, idle_ms, linger_ms;
+	bool draining;                  /* say Connection: close with the next response */
+};
+
+struct h1 {
+	struct wire wire;               /* first */
+	struct stream stream;
+	const struct h1_owner *owner;
+	const struct h1_rules *rules;
+	void *data;                     /* the owner's */
+	struct list link;               /* the owner's */
+	struct addr peer;
+	uint8_t role, rx, tx;
+	uint8_t method;                 /* of the request under way */
+	bool active;                    /* the stream has a user */
+	bool connecting;
+	bool readable;                  /* the kernel has, or may have, something */
+	bool hangup;                    /* the peer has shut its side: read up to the end */
+	bool eof;                       /* the end was read */
+	bool feeding;
+	bool close;                     /* not to be used again */
+	bool minor0;                    /* the peer speaks HTTP/1.0 */
+	bool held_fresh;                /* `held` was not looked at yet */
+	bool probed;                    /* a client that half closed was asked whether it lives */
+	bool chunk_begun;               /* tx: a chunk is out, its CR LF not yet */
+	bool used;                      /* had a message before */
+	bool pooled;                    /* the owner's: it is idle in a pool */
+	char *held;                     /* received, not consumed: part of a head, or requests to come */
+	uint32_t held_len, held_room;
+	size_t credit;
+	uint64_t rx_left;               /* RX_LENGTH */
+	uint64_t tx_left;               /* TX_LENGTH */
+	uint64_t lingered;              /* wire.sent when the timer was set */
+	struct h1_chunked chunked;
+};
+
+/* Takes a socket. NULL with errno: the socket is still the caller's. `connecting`: client role, connect(2) is
+ * under way. */
+struct h1 *h1_open(struct loop *, int fd, enum h1_role, const struct h1_owner *, const struct h1_rules *,
+		   void *data, bool connecting);
+
+/* Gives the stream a user, the arena for heads and the place for the next one. */
+void h1_attach(struct h1 *, const struct stream_user *, void *owner, struct arena *, struct msg *);
+
+/* Closes a connection without an exchange (idle or just opened). */
+void h1_close(struct h1 *);
+
+static inline struct h1 *
+h1_of(struct stream *s)
+{
+	return list_entry(s, struct h1, stream);
+}
+
+extern const struct stream_ops h1_ops;
 
 #endif

@@ -5,9 +5,9 @@
  * exchange by `user`. Whatever answers is a stream: an upstream, a canned page.
  *
  * Back-pressure is credit asked for by the reader: want() says how many more body bytes
- * may come; on_drain() says how many of those sent have left, which is the credit that the other
- * side can be given. Nothing here is called from within one of its own callbacks twice:
- * want() never delivers at once, it lets the codec have a turn. */
+ * may come. send_body() says whether it had to hold bytes back; then no credit should be given
+ * to the other side until on_drain(). Nothing recurses: want() and release() never deliver at
+ * once, they let the codec have a turn of its own. */
 #ifndef HTTP_STREAM_H
 #define HTTP_STREAM_H
 
@@ -19,47 +19,47 @@ struct wire;
 
 struct stream_ops {                     /* the codec does this for the exchange */
 	const char *name;
-	/* A head; an interim response (status 1xx but 101) may be followed by another head. `end`: no body.
-	 * After 101 (or a 2xx to CONNECT) bodies are raw bytes both ways. */
-	void (*send_head)(struct stream *, const struct msg *, bool end);
-	/* Body bytes, taken (copied or sent) before it returns. `end`: the last ones; may be empty then. */
-	void (*send_body)(struct stream *, struct str bytes, bool end);
-	/* Ends a chunked body with trailers. */
+	/* A head. An interim response (1xx but 101) may be followed by another head. `end`: no body follows.
+	 * After 101 bodies are raw bytes both ways. `close`: say that the connection ends with this message. */
+	void (*send_head)(struct stream *, const struct msg *, bool end, bool close);
+	/* Body bytes, taken (copied or sent) before it returns. `end`: the last ones; may be empty then.
+	 * Returns how many bytes of the message wait for the peer; 0: all have left, and on_drain() will not come. */
+	size_t (*send_body)(struct stream *, struct str bytes, bool end);
+	/* Ends a body with trailers (dropped where the framing has no place for them). */
 	void (*send_trailers)(struct stream *, const struct headers *);
 	/* This many more body bytes may be delivered. */
 	void (*want)(struct stream *, size_t credit);
 	/* Gives the stream up, at any time; no callback comes any more. FAULT_NONE: both messages are whole
 	 * and the connection may be used again. Anything else: the peer must see that the message was cut. */
 	void (*release)(struct stream *, enum fault);
-	/* Body bytes may be moved by the kernel from and to this socket as they are: at most *left of them are
-	 * to come (in), or are still owed (out). NULL result: not now. May be NULL. */
-	struct wire *(*raw_in)(struct stream *, uint64_t *left);
-	struct wire *(*raw_out)(struct stream *, uint64_t *left);
-	/* `n` raw bytes were moved behind the codec's back. */
-	void (*raw_moved_in)(struct stream *, uint64_t n);
-	void (*raw_moved_out)(struct stream *, uint64_t n);
+	/* Moves body bytes from here to `to` inside the kernel, as they are, without on_body(): true when that is
+	 * possible (both codecs have raw bytes to move and want it so). May be NULL. Ends with on_body("", end). */
+	bool (*relay)(struct stream *, struct stream *to);
 };
 
 struct stream_user {                    /* the exchange does this for the codec */
-	/* The message and all that it points to are valid as long as the arena that the stream was given.
-	 * `end`: no body follows. Interim responses come by here too. */
-	void (*on_head)(struct stream *, struct msg *, bool end);
+	/* The head is in stream->msg, valid as long as stream->arena. `end`: no body follows. Interim
+	 * responses come by here too. */
+	void (*on_head)(struct stream *, bool end);
 	/* Valid during the call only. */
 	void (*on_body)(struct stream *, struct str bytes, bool end);
+	/* Instead of the last on_body(), when there are any. */
 	void (*on_trailers)(struct stream *, struct headers *);
-	/* `sent` bytes of body have left since the last time. */
-	void (*on_drain)(struct stream *, size_t sent);
-	/* The message will not be completed (or could not be sent). The stream is still to be released. */
+	/* What send_body() had to hold has left. */
+	void (*on_drain)(struct stream *);
+	/* The message that comes in will not be completed, or the one that goes out was not taken. The stream
+	 * is still to be released. */
 	void (*on_fault)(struct stream *, enum fault);
-	/* There is something to be read and the codec may move raw bytes: NULL or false: it reads itself. */
-	bool (*on_raw)(struct stream *);
+	/* Client role: connected, a head can be sent. */
+	void (*on_connect)(struct stream *);
 };
 
 struct stream {
 	const struct stream_ops *ops;
 	const struct stream_user *user;
 	void *owner;                    /* the exchange's */
-	struct arena *arena;            /* for heads */
+	struct arena *arena;            /* for what on_head() delivers */
+	struct msg *msg;                /* where the head that comes in is put */
 };
 
 #endif

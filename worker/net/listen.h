@@ -13,8 +13,8 @@ struct listen {
 	struct str address;             /* as written: its identity, in the struct's own memory */
 	void (*on_accept)(struct listen *, int fd, const struct addr *peer);
 	void *user;                     /* what the configuration in force says of it */
-	bool paused;                    /* out of descriptors: tries again after a while */
-	struct timer timer;
+	struct timer timer;             /* out of descriptors: tries again when it fires */
+	char text[];
 };
 
 /* Begins to accept on `fd`. NULL with errno. */

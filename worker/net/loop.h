@@ -27,6 +27,7 @@ struct source {
 	int fd;                         /* -1: none, or closed */
 	bool ready;                     /* on the ready list */
 	bool buried;
+	bool shared;                    /* other processes have the file too */
 	struct source *next_ready;
 	struct source *next_grave;
 	void (*destroy)(struct source *);

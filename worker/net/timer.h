@@ -21,6 +21,7 @@ struct timer {
 
 struct wheel {
 	struct list slot[TIMER_SLOTS];
+	uint64_t busy[TIMER_SLOTS / 64];        /* a bit for each slot that may have timers */
 	uint64_t tick;                  /* the last one that was run */
 	uint32_t armed;                 /* timers on the wheel */
 };
@@ -38,13 +39,14 @@ timer_set(struct wheel *w, struct timer *t, uint64_t due)
 		timer_hang(w, t, due);
 }
 
-/* Does not fire any more; stays hung until its turn, unless `now`: then it is taken off at once
- * (before its memory goes). */
+/* Does not fire any more, but stays hung until its turn. */
 static inline void
 timer_clear(struct timer *t)
 {
 	t->due = 0;
 }
+
+/* Takes it off at once: before its memory goes. */
 void timer_remove(struct wheel *, struct timer *);
 
 /* Fires what is due. Returns ms until the next tick with work, or -1 when nothing is armed. */

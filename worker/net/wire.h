@@ -36,6 +36,7 @@ struct wire {
 	struct timer timer;
 	struct chain held;
 	uint32_t error;                 /* errno of a failed send; reported in the next turn */
+	bool told;                      /* … and it has been */
 	bool shut_after;                /* SHUT_WR once all has left */
 	bool shut;                      /* done */
 	uint64_t sent;                  /* bytes that the kernel took, ever */
@@ -43,7 +44,10 @@ struct wire {
 
 /* Takes a connected (or connecting) non-blocking socket. -1 with errno: the socket is still the caller's. */
 int wire_open(struct wire *, struct loop *, int fd, const struct wire_ops *);
-void wire_close(struct wire *);         /* closes, frees held bytes; destroy() comes after the turn */
+/* Sends what the outbox has, closes, drops what is held; destroy() comes after the turn. */
+void wire_close(struct wire *);
+/* The same so that the peer sees a reset: nothing more is sent. */
+void wire_abort(struct wire *);
 
 /* Room of `n` bytes (at most OUTBOX) at the end of the outbox, to be filled and then counted by
  * wire_filled(). What another wire had there has been sent. */
@@ -69,10 +73,6 @@ wire_unsent(const struct wire *w)
 {
 	return w->held.len + (w->loop->out.wire == w ? w->loop->out.len : 0);
 }
-
-/* Moves up to `max` bytes from one socket to another inside the kernel through the loop's pipe (splice(2)).
- * Returns bytes that left, 0 at the end, -1 with errno EAGAIN: *which then says who is to be waited for. */
-/* (declared in worker/net/splice.h when there) */
 
 static inline void
 wire_timer(struct wire *w, uint64_t due)

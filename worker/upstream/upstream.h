@@ -27,52 +27,64 @@ struct upstream_target *upstream_compile(const struct conf_model *, struct arena
 /* A worker's own. */
 struct target {
 	struct list link;               /* of the worker's targets */
+	struct upstreams *all;
 	struct str key;
 	struct addr addr;
 	struct str path;
 	struct list idle;               /* struct h1 by link, the most recently used first */
+	struct list busy;
 	uint32_t nidle, nopen;
-	uint32_t users;                 /* clusters that have it */
+	uint32_t users;                 /* clusters that have it; 0: goes with its last connection */
 	uint32_t series;
-	uint32_t max_idle, max_open;    /* of the newest configuration */
+	uint32_t max_idle, max_open;    /* of the newest configuration; max_open 0: no limit */
 	uint64_t idle_timeout;          /* ms */
 };
 
-struct member {                         /* smooth weighted round robin */
+struct member {
 	struct target *target;
-	int64_t weight, current;
+	int64_t weight, current;        /* smooth weighted round robin */
 };
 
 struct cluster {
 	const struct conf_upstream *conf;
 	struct member *members;
 	uint32_t n;
-	int64_t total;
+	int64_t total;                  /* of the weights */
 };
 
 struct upstreams {                      /* of a worker: all its targets */
 	struct loop *loop;
 	struct list targets;
-	struct h1_limits limits;        /* of response heads */
+	struct h1_rules rules;          /* limits of response heads */
 	uint64_t open;                  /* connections, for the gauge */
 	struct stats_page *page;
 };
 
-void upstreams_init(struct upstreams *, struct loop *);
-/* A generation's clusters, by conf_upstream.index; malloc'd. */
+void upstreams_init(struct upstreams *, struct loop *, struct stats_page *);
+/* A generation's clusters, by conf_upstream.index; on the heap. */
 struct cluster *upstreams_bind(struct upstreams *, const struct conf_model *, const struct upstream_target *);
+/* The limits and pools of this configuration are in force from now on. */
+void upstreams_commit(struct upstreams *, const struct conf_model *, struct cluster *);
 void upstreams_unbind(struct upstreams *, struct cluster *, size_t n);
 /* Closes all idle connections (drain, end). */
 void upstreams_close_idle(struct upstreams *);
 
-/* The next member that is not in `tried` (a bit by its index, up to 64 members) and has weight, or NULL. */
+/* The next member that is not in `tried` (a bit by its index; those from 63 on share the last) and has weight,
+ * or NULL. */
 struct member *cluster_pick(struct cluster *, uint64_t tried);
+
+static inline uint64_t
+cluster_bit(const struct cluster *c, const struct member *m)
+{
+	size_t i = (size_t)(m - c->members);
+
+	return 1ull << (i < 63 ? i : 63);
+}
 
 /* An idle connection to the target, the most recently used, or NULL. */
 struct h1 *pool_take(struct target *);
 
-/* Dials. The result of the connect comes by the stream's on_connect / on_fault. NULL with *fault (and errno)
- * when it failed at once. */
-struct h1 *connect_start(struct upstreams *, struct target *, enum fault *fault);
+/* Dials; the result comes by the stream's on_connect() or on_fault(). NULL with *fault and errno when it failed at once. */
+struct h1 *connect_start(struct target *, enum fault *fault);
 
 #endif

@@ -1,0 +1,81 @@
+/* context — what a worker lends to its exchanges: itself, and the configuration in force. */
+#ifndef EXCHANGE_CONTEXT_H
+#define EXCHANGE_CONTEXT_H
+
+#include "shm/slots.h"
+#include "shm/stats.h"
+#include "worker/exchange/exchange.h"
+#include "worker/exchange/links.h"
+#include "worker/exchange/trust.h"
+#include "worker/upstream/upstream.h"
+
+struct image;                           /* worker/worker.h */
+
+/* An image that this worker has mapped and bound. */
+struct generation {
+	struct list link;               /* of the worker */
+	uint64_t number;
+	uint32_t refs;                  /* exchanges that pin it, and one while it is current */
+	const struct image *image;
+	const struct conf_model *model;
+	const struct router *router;
+	const struct links *links;      /* of the gateway alone */
+	const struct trust *trust;      /* by listener index */
+	struct cluster *clusters;       /* by upstream index */
+	struct regex_jit *jit;
+	void **bound;                   /* by conf_policy.index: what policy.bind returned */
+	uint32_t nbound;                /* how many of them are bound */
+	void (*release)(struct generation *);   /* refs are 0 */
+	struct worker *worker;
+};
+
+struct worker {
+	struct loop loop;               /* first */
+	struct generation *gen;         /* current */
+	struct generation *previous;    /* during a commit */
+	struct list generations;
+	struct h1_rules rules;          /* client connections */
+	struct upstreams upstreams;
+	struct list exchanges;          /* under way */
+	struct list rest;               /* exchanges to be used again */
+	uint32_t nexchanges, nrest, peak;       /* peak: of nexchanges, since rest was last thinned */
+	uint64_t nconns;
+	struct list conns;              /* client connections: struct h1 by link */
+	struct list logfiles;           /* access logs, kept over generations */
+	struct stats_page *page;
+	struct stats_series *series;    /* by index */
+	struct ring *ring;
+	struct slot *slot;
+	struct list sites;              /* worker/serve.h */
+	struct list listens;
+	struct list sockets;            /* handed over, not in use yet */
+	struct source channel;          /* to the master; in --single: signals */
+	struct timer second;
+	uint64_t drain_by;              /* ms */
+	uint32_t number;
+	int status;                     /* to exit with */
+	bool single, draining, reopen;
+};
+
+static inline void
+generation_unref(struct generation *g)
+{
+	if (--g->refs == 0)
+		g->release(g);
+}
+
+/* Begins an exchange for a request on this connection, by this generation. */
+struct exchange *exchange_begin(struct worker *, struct generation *, struct h1 *,
+				const struct conf_listener *);
+/* As if it had not begun. */
+void exchange_cancel(struct exchange *);
+/* Cuts it off: the worker has to go. */
+void exchange_stop(struct exchange *);
+/* Frees exchanges at rest beyond what the last second needed. */
+void exchange_thin(struct worker *);
+void exchange_free_rest(struct worker *);
+
+/* What the exchange does for its two ends. */
+extern const struct stream_user exchange_client_user, exchange_upstream_user;
+
+#endif

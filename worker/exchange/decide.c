@@ -1,0 +1,212 @@
+#include "base/clock.h"
+#include "base/rand.h"
+#include "worker/exchange/forwarded.h"
+#include "worker/exchange/steps.h"
+#include "worker/exchange/template.h"
+#include "worker/http/uri.h"
+
+/* The host that domains are looked up by: lower case, no port, no dot at the end. */
+static struct str
+plain_host(struct exchange *x)
+{
+	struct str host, port;
+	char *copy;
+
+	if (!uri_authority(x->request.host, &host, &port))
+		return STR_NONE;
+	if (host.len > 1 && host.at[host.len - 1] == '.')
+		host.len--;
+	for (size_t i = 0; i < host.len; i++) {
+		if ((unsigned char)(host.at[i] - 'A') >= 26)
+			continue;
+		copy = arena_alloc_aligned(&x->arena, host.len, 1);
+		for (size_t j = 0; j < host.len; j++)
+			copy[j] = (char)char_lower((unsigned char)host.at[j]);
+		return (struct str){ copy, host.len };
+	}
+	return host;
+}
+
+static enum step
+fault_step(struct exchange *x, enum fault f)
+{
+	exchange_answer(x, f);
+	return STEP_ANSWER;
+}
+
+/* 308 keeps the method (RFC 9110 §15.4.9). */
+static enum step
+redirect_to_https(struct exchange *x)
+{
+	struct str host = x->host;
+	const struct msg *m = &x->request;
+
+	exchange_respond(x, 308, STR_NONE, STR_NONE);
+	headers_add_token(&x->response.headers, &x->arena, TOKEN_LOCATION,
+			  arena_printf(&x->arena, "https://%.*s%.*s%s%.*s", STR_ARG(host), STR_ARG(x->path),
+				       m->has_query ? "?" : "", STR_ARG(m->query)));
+	return STEP_ANSWER;
+}
+
+/* A CORS preflight asks about another method: it belongs to the route that takes that one, if a policy
+ * there answers preflights. */
+static bool
+preflight(struct exchange *x, struct route_request *r)
+{
+	const struct header *h = headers_find(&x->request.headers, STR("access-control-request-method"));
+	struct route_match m;
+
+	if (!h || !headers_has(&x->request.headers, TOKEN_ORIGIN))
+		return false;
+	r->method = (uint8_t)method_of(h->value);
+	r->method_text = h->value;
+	if (!route_find(x->gen->router, r, &m, NULL) || !m.route->links->preflight)
+		return false;
+	x->match = m;
+	return true;
+}
+
+static void
+take_links(struct exchange *x)
+{
+	const struct route_match *m = &x->match;
+
+	if (m->route)
+		x->links = m->route->links;
+	else if (m->service)
+		x->links = m->service->links;
+	if (x->links->state_size)
+		x->states = arena_zalloc(&x->arena, x->links->state_size);
+}
+
+enum step
+step_route(struct exchange *x)
+{
+	const struct conf_gateway *g = &x->gen->model->gateway;
+	struct uri_rules rules = { g->merge_slashes, (uint8_t)g->encoded_slash };
+	struct route_request r = {
+		.listener = x->listener->index,
+		.method = x->request.method,
+		.method_text = x->request.method_text,
+		.query = x->request.query,
+		.headers = &x->request.headers,
+		.client = &x->client_addr,
+		.jit = x->gen->jit,
+		.arena = &x->arena,
+	};
+	enum fault f;
+
+	x->body_limit = g->limits.body;
+	forwarded_client(x, &x->gen->trust[x->listener->index]);
+	x->host = r.host = plain_host(x);
+	x->path = x->request.path;
+	if (x->request.method == METHOD_CONNECT) {
+		x->match.fault = FAULT_BAD_METHOD_ROUTE;
+		take_links(x);
+		return fault_step(x, FAULT_BAD_METHOD_ROUTE);
+	}
+	if (x->request.path.len && x->request.path.at[0] == '/') {
+		f = uri_normalise(x->request.path, rules, &x->arena, &x->path);
+		if (f) {
+			take_links(x);
+			return fault_step(x, f);
+		}
+		x->request.path = x->path;
+	}
+	if (x->listener->redirect) {
+		take_links(x);
+		return redirect_to_https(x);
+	}
+	r.path = x->path;
+	if (!route_find(x->gen->router, &r, &x->match, NULL) &&
+	    !(x->request.method == METHOD_OPTIONS && preflight(x, &r))) {
+		take_links(x);
+		x->worker->page->count[METRIC_UNMATCHED]++;
+		return fault_step(x, x->match.fault);
+	}
+	x->routed = clock_now();
+	take_links(x);
+	if (x->match.route->conf->max_body)
+		x->body_limit = x->match.route->conf->max_body;
+	return STEP_POLICIES;
+}
+
+static bool
+too_large(const struct exchange *x)
+{
+	return x->body_limit && x->request.body == BODY_LENGTH && x->request.length > x->body_limit;
+}
+
+enum step
+step_policies(struct exchange *x)
+{
+	const struct links *l = x->links;
+
+	if (x->waiting)
+		return STEP_STAY;
+	for (; l->has_request && x->at_link < l->n; x->at_link++) {
+		const struct link *k = &l->at[x->at_link];
+		enum verdict v;
+
+		if (!k->policy->request)
+			continue;
+		x->bound = x->gen->bound[k->conf->index];
+		v = k->policy->request(x, k->self, (char *)x->states + k->state);
+		if (v == PASS)
+			continue;
+		if (v == WAIT) {
+			x->waiting = true;
+			return STEP_STAY;
+		}
+		x->answered_by = k;
+		if (v == ANSWER)
+			return STEP_ANSWER;
+		exchange_abort(x, x->fault ? x->fault : FAULT_DENIED);
+		return STEP_END;
+	}
+	if (too_large(x))
+		return fault_step(x, FAULT_BODY_TOO_LARGE);
+	return STEP_ACT;
+}
+
+static const struct conf_upstream *
+choose(const struct route *r)
+{
+	const struct conf_route *c = r->conf;
+	int64_t n;
+
+	if (c->nto == 1 || !r->total_weight)
+		return c->to[0].upstream;
+	n = (int64_t)(rand_u64() % r->total_weight);
+	for (size_t i = 0; i < c->nto; i++) {
+		n -= c->to[i].weight;
+		if (n < 0)
+			return c->to[i].upstream;
+	}
+	return c->to[0].upstream;
+}
+
+enum step
+step_act(struct exchange *x)
+{
+	const struct route *r = x->match.route;
+	const struct conf_route *c = r->conf;
+	uint64_t total;
+
+	switch (c->action) {
+	case CONF_RESPOND:
+		exchange_respond(x, (int)c->respond_status, c->respond_type, c->respond_body);
+		return STEP_ANSWER;
+	case CONF_REDIRECT:
+		exchange_respond(x, (int)c->redirect_status, STR_NONE, STR_NONE);
+		headers_add_token(&x->response.headers, &x->arena, TOKEN_LOCATION,
+				  template_eval(r->redirect, x));
+		return STEP_ANSWER;
+	default:
+		break;
+	}
+	x->cluster = &x->gen->clusters[choose(r)->index];
+	total = c->timeout.total ? c->timeout.total : x->cluster->conf->timeout.total;
+	x->deadline = total ? clock_ms() + total : 0;
+	return STEP_PICK;
+}

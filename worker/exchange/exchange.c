@@ -1,0 +1,246 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/rand.h"
+#include "worker/exchange/steps.h"
+
+enum { ARENA_MAX = 4 * 1024 * 1024 };
+
+static enum step (*const steps[STEP_COUNT])(struct exchange *) = {
+	[STEP_ROUTE] = step_route,
+	[STEP_POLICIES] = step_policies,
+	[STEP_ACT] = step_act,
+	[STEP_PICK] = step_pick,
+	[STEP_SEND] = step_send,
+	[STEP_FLOW] = step_flow,
+	[STEP_RESPOND] = step_respond,
+	[STEP_ANSWER] = step_answer,
+	[STEP_END] = step_end,
+};
+
+void
+exchange_run(struct exchange *x)
+{
+	if (x->running || x->gone)
+		return;
+	x->running = true;
+	for (;;) {
+		enum step next = steps[x->step](x);
+
+		if (next == STEP_GONE)
+			return;
+		if (next == STEP_STAY)
+			break;
+		x->step = next;
+	}
+	x->running = false;
+}
+
+void
+exchange_go(struct exchange *x, enum step step)
+{
+	x->step = step;
+	exchange_run(x);
+}
+
+static void
+woken(struct source *s, uint32_t events)
+{
+	struct exchange *x = list_entry(s, struct exchange, wake);
+
+	(void)events;
+	x->waiting = false;
+	exchange_run(x);
+}
+
+void
+exchange_wake(struct exchange *x)
+{
+	loop_ready(&x->worker->loop, &x->wake);
+}
+
+/* ---- memory: exchanges are used again, with their timers where they hang */
+
+static void
+destroyed(struct source *s)
+{
+	free(list_entry(s, struct exchange, wake));
+}
+
+static struct exchange *
+take(struct worker *w)
+{
+	struct exchange *x;
+
+	if (++w->nexchanges > w->peak)
+		w->peak = w->nexchanges;
+	if (w->nrest) {
+		x = list_entry(w->rest.next, struct exchange, link);
+		list_remove(&x->link);
+		w->nrest--;
+		return x;
+	}
+	x = malloc(sizeof(*x));
+	if (!x)
+		abort();
+	memset(&x->timer, 0, sizeof(x->timer));
+	memset(&x->wake, 0, sizeof(x->wake));
+	x->timer.fire = exchange_timer;
+	x->wake.fd = -1;
+	x->wake.turn = woken;
+	x->wake.destroy = destroyed;
+	return x;
+}
+
+static void
+put_back(struct worker *w, struct exchange *x)
+{
+	arena_reset(&x->arena);
+	x->gone = true;
+	list_remove(&x->link);
+	w->nexchanges--;
+	timer_clear(&x->timer);
+	if (x->wake.ready) {
+		timer_remove(&w->loop.wheel, &x->timer);
+		loop_bury(&w->loop, &x->wake);
+		return;
+	}
+	list_insert(&w->rest, &x->link);
+	w->nrest++;
+}
+
+static void
+free_rest(struct worker *w, uint32_t keep)
+{
+	while (w->nrest > keep) {
+		struct exchange *x = list_entry(w->rest.prev, struct exchange, link);
+
+		list_remove(&x->link);
+		timer_remove(&w->loop.wheel, &x->timer);
+		free(x);
+		w->nrest--;
+	}
+}
+
+void
+exchange_thin(struct worker *w)
+{
+	uint32_t wanted = w->peak + w->peak / 4 + 8;
+
+	free_rest(w, wanted > w->nexchanges ? wanted - w->nexchanges : 0);
+	w->peak = w->nexchanges;
+}
+
+void
+exchange_free_rest(struct worker *w)
+{
+	free_rest(w, 0);
+}
+
+struct exchange *
+exchange_begin(struct worker *w, struct generation *gen, struct h1 *client,
+	       const struct conf_listener *listener)
+{
+	struct exchange *x = take(w);
+
+	memset(&x->worker, 0, offsetof(struct exchange, arena) - offsetof(struct exchange, worker));
+	arena_init(&x->arena, x->home, sizeof(x->home), ARENA_MAX);
+	x->worker = w;
+	x->gen = gen;
+	x->gen->refs++;
+	list_insert(&w->exchanges, &x->link);
+	x->listener = listener;
+	x->client = &client->stream;
+	x->peer = client->peer;
+	x->client_addr = client->peer;
+	x->scheme = STR("http");
+	x->links = x->gen->links;
+	x->began = clock_now();
+	x->id[0] = rand_u64();
+	x->id[1] = rand_u64();
+	h1_attach(client, &exchange_client_user, x, &x->arena, &x->request);
+	return x;
+}
+
+void
+exchange_cancel(struct exchange *x)
+{
+	struct worker *w = x->worker;
+	struct generation *gen = x->gen;
+
+	put_back(w, x);
+	generation_unref(gen);
+}
+
+/* ---- for policies */
+
+struct stats_page *
+worker_stats(struct worker *w)
+{
+	return w->page;
+}
+
+struct list *
+worker_logfiles(struct worker *w)
+{
+	return &w->logfiles;
+}
+
+void *
+exchange_bound(const struct exchange *x)
+{
+	return (void *)(uintptr_t)x->bound;
+}
+
+uint64_t
+exchange_duration(const struct exchange *x)
+{
+	return (x->ended ? x->ended : clock_now()) - x->began;
+}
+
+struct str
+exchange_id(struct exchange *x)
+{
+	static const char digits[] = "0123456789abcdef";
+	char *to;
+
+	if (x->id_text.len)
+		return x->id_text;
+	to = arena_alloc_aligned(&x->arena, 32, 1);
+	x->id_text = (struct str){ to, 32 };
+	for (int i = 0; i < 2; i++)
+		for (int shift = 60; shift >= 0; shift -= 4)
+			*to++ = digits[x->id[i] >> shift & 15];
+	return x->id_text;
+}
+
+struct str
+exchange_capture(const struct exchange *x, struct str name)
+{
+	const struct route *r = x->match.route;
+
+	for (unsigned i = 0; r && i < r->ncaptures; i++)
+		if (str_eq(r->capture[i], name))
+			return x->match.value[i];
+	return STR_NONE;
+}
+
+struct str
+exchange_cookie(const struct exchange *x, struct str name)
+{
+	const struct header *h = headers_get(&x->request.headers, TOKEN_COOKIE);
+
+	for (; h; h = headers_next(&x->request.headers, h)) {
+		struct str rest = h->value, part;
+
+		while (str_split(&rest, ';', &part)) {
+			struct str key;
+
+			part = str_trim(part);
+			if (str_split(&part, '=', &key) && part.at && str_eq(key, name))
+				return part;
+		}
+	}
+	return STR_NONE;
+}

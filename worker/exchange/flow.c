@@ -1,0 +1,312 @@
+#include <errno.h>
+
+#include "base/clock.h"
+#include "worker/exchange/steps.h"
+
+enum { INTERIM_MAX = 16 };
+
+enum step
+step_flow(struct exchange *x)
+{
+	/* The response is whole and nothing is held on its way to the client. A tunnel ends at both ends. */
+	if (!x->response_end || x->client_blocked || (x->tunnel && !x->request_end))
+		return STEP_STAY;
+	return STEP_END;
+}
+
+/* What cannot be answered any more is cut; the rest gets an answer. */
+static void
+client_failed(struct exchange *x, enum fault f)
+{
+	if (x->status || !fault_info[f].status) {
+		exchange_abort(x, f);
+		exchange_go(x, STEP_END);
+		return;
+	}
+	forward_drop(x, f);
+	exchange_answer(x, f);
+	x->close_client = true;
+	exchange_go(x, STEP_ANSWER);
+}
+
+/* ---- the client: the request comes in */
+
+static void
+client_head(struct stream *s, bool end)
+{
+	struct exchange *x = s->owner;
+
+	x->request_end = end;
+	exchange_go(x, STEP_ROUTE);
+}
+
+static void
+to_upstream(struct exchange *x, struct str bytes, bool end)
+{
+	struct stream *u = x->upstream;
+
+	if (x->keeping && x->kept_len + bytes.len > REPLAY_MAX) {
+		forward_forget(x);
+		x->replay_lost = true;
+	} else if (x->keeping) {
+		forward_keep(x, bytes);
+	} else if (bytes.len) {
+		x->replay_lost = true;
+	}
+	x->upstream_blocked = u->ops->send_body(u, bytes, end) > 0;
+	if (end)
+		exchange_watch(x);
+	else if (x->upstream_blocked)
+		x->owed_client += bytes.len;
+	else
+		x->client->ops->want(x->client, bytes.len);
+}
+
+static void
+client_body(struct stream *s, struct str bytes, bool end)
+{
+	struct exchange *x = s->owner;
+
+	x->bytes_in += bytes.len;
+	x->progress = clock_ms();
+	if (end)
+		x->request_end = true;
+	if (x->answering) {
+		if (end)
+			exchange_run(x);        /* a short one is read before the answer */
+		return;
+	}
+	if (x->body_limit && x->bytes_in > x->body_limit && !x->tunnel) {
+		client_failed(x, FAULT_BODY_TOO_LARGE);
+		return;
+	}
+	if (x->head_sent && x->upstream)
+		to_upstream(x, bytes, end);
+	else if (!x->response_end)
+		forward_keep(x, bytes);
+	if (x->tunnel && end && x->response_end)
+		exchange_run(x);
+}
+
+static void
+client_trailers(struct stream *s, struct headers *t)
+{
+	struct exchange *x = s->owner;
+
+	x->request_end = true;
+	if (x->answering) {
+		exchange_run(x);
+		return;
+	}
+	if (!x->head_sent || !x->upstream)
+		return;                         /* a body that had to be kept goes without them */
+	x->replay_lost = true;
+	x->upstream->ops->send_trailers(x->upstream, t);
+	exchange_watch(x);
+}
+
+static void
+client_drain(struct stream *s)
+{
+	struct exchange *x = s->owner;
+	size_t owed = x->owed_upstream;
+
+	x->client_blocked = false;
+	x->progress = clock_ms();
+	x->owed_upstream = 0;
+	if (x->upstream && owed)
+		x->upstream->ops->want(x->upstream, owed);
+	exchange_run(x);
+}
+
+static void
+client_fault(struct stream *s, enum fault f)
+{
+	struct exchange *x = s->owner;
+
+	if (x->answering && x->status) {
+		exchange_abort(x, f);
+		exchange_go(x, STEP_END);
+		return;
+	}
+	x->answering = false;
+	client_failed(x, f);
+}
+
+const struct stream_user exchange_client_user = {
+	.on_head = client_head,
+	.on_body = client_body,
+	.on_trailers = client_trailers,
+	.on_drain = client_drain,
+	.on_fault = client_fault,
+};
+
+/* ---- the upstream: the response comes in */
+
+static void
+upstream_connect(struct stream *s)
+{
+	struct exchange *x = s->owner;
+
+	x->connecting = false;
+	x->connected = clock_now();
+	exchange_go(x, STEP_SEND);
+}
+
+static void
+interim(struct exchange *x)
+{
+	const struct msg *m = &x->response;
+
+	if (++x->interim > INTERIM_MAX) {
+		forward_failed(x, FAULT_TOO_MANY_INTERIM, 0);
+		return;
+	}
+	exchange_watch(x);
+	if (m->status == 100 && !x->request.expect_continue)
+		return;
+	x->client->ops->send_head(x->client, m, true, false);
+}
+
+static void
+switch_protocols(struct exchange *x)
+{
+	if (!x->request.upgrade || !x->response.upgrade_to.len) {
+		forward_failed(x, FAULT_UPGRADE_FAILED, 0);
+		return;
+	}
+	x->tunnel = true;
+	x->request_end = x->response_end = false;
+	x->first_byte = clock_now();
+	forward_note(x, FAULT_NONE, 0, 101);
+	x->worker->page->count[METRIC_TUNNELS]++;
+	exchange_go(x, STEP_RESPOND);
+	x->client->ops->want(x->client, FLOW_WINDOW);
+	x->upstream->ops->want(x->upstream, FLOW_WINDOW);
+}
+
+/* A status that the upstream's `retry.on` names is as good as no answer, where asking again does no harm. */
+static bool
+again(struct exchange *x)
+{
+	uint32_t on = x->cluster->conf->retry.on;
+	int s = x->response.status;
+
+	if (!(on & (CONF_RETRY_502 | CONF_RETRY_503 | CONF_RETRY_504)) || x->replay_lost ||
+	    !method_idempotent((enum method)x->request.method) ||
+	    x->attempts > x->cluster->conf->retry.attempts)
+		return false;
+	return (s == 502 && on & CONF_RETRY_502) || (s == 503 && on & CONF_RETRY_503) ||
+	       (s == 504 && on & CONF_RETRY_504);
+}
+
+static void
+upstream_head(struct stream *s, bool end)
+{
+	struct exchange *x = s->owner;
+
+	if (x->response.status == 101) {
+		switch_protocols(x);
+		return;
+	}
+	if (x->response.status < 200) {
+		interim(x);
+		return;
+	}
+	x->first_byte = clock_now();
+	forward_note(x, FAULT_NONE, 0, x->response.status);
+	if (again(x)) {
+		forward_drop(x, FAULT_BAD_RESPONSE);
+		x->tried |= cluster_bit(x->cluster, x->member);
+		x->head_sent = false;
+		exchange_go(x, STEP_PICK);
+		return;
+	}
+	forward_forget(x);
+	x->replay_lost = true;
+	x->response_end = end;
+	if (!end)
+		s->ops->want(s, FLOW_WINDOW);
+	exchange_go(x, STEP_RESPOND);
+}
+
+/* The response is whole: its connection is free as soon as the request is through too. */
+static void
+response_ended(struct exchange *x)
+{
+	x->response_end = true;
+	if (!x->tunnel)
+		forward_drop(x, x->request_end ? FAULT_NONE : FAULT_RESPONSE_INCOMPLETE);
+	exchange_run(x);
+}
+
+static void
+upstream_body(struct stream *s, struct str bytes, bool end)
+{
+	struct exchange *x = s->owner;
+	size_t held;
+
+	x->bytes_out += bytes.len;
+	x->progress = clock_ms();
+	held = x->client->ops->send_body(x->client, bytes, end);
+	x->client_blocked = held > 0;
+	if (end)
+		response_ended(x);
+	else if (held)
+		x->owed_upstream += bytes.len;
+	else
+		s->ops->want(s, bytes.len);
+}
+
+static void
+upstream_trailers(struct stream *s, struct headers *t)
+{
+	struct exchange *x = s->owner;
+
+	x->client->ops->send_trailers(x->client, t);
+	response_ended(x);
+}
+
+static void
+upstream_drain(struct stream *s)
+{
+	struct exchange *x = s->owner;
+	size_t owed = x->owed_client;
+
+	(void)s;
+	x->upstream_blocked = false;
+	x->progress = clock_ms();
+	x->owed_client = 0;
+	if (owed && !x->request_end)
+		x->client->ops->want(x->client, owed);
+}
+
+static void
+upstream_fault(struct stream *s, enum fault f)
+{
+	struct exchange *x = s->owner;
+	int error = errno;
+
+	if (!x->connecting && !x->status) {
+		forward_failed(x, f, 0);
+		return;
+	}
+	if (x->connecting) {
+		forward_failed(x, f, error);
+		return;
+	}
+	/* The head of the response is out: all that is left is to let the client see that it was cut. */
+	x->worker->page->count[METRIC_UP_FAILURES]++;
+	x->truncated = !x->tunnel;
+	exchange_abort(x, f);
+	exchange_go(x, STEP_END);
+}
+
+const struct stream_user exchange_upstream_user = {
+	.on_connect = upstream_connect,
+	.on_head = upstream_head,
+	.on_body = upstream_body,
+	.on_trailers = upstream_trailers,
+	.on_drain = upstream_drain,
+	.on_fault = upstream_fault,
+};

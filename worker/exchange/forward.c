@@ -1,0 +1,232 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "worker/exchange/forwarded.h"
+#include "worker/exchange/steps.h"
+#include "worker/exchange/template.h"
+
+enum { BACKOFF_MS = 50 };
+
+/* What every attempt sends: done once. */
+static void
+prepare(struct exchange *x)
+{
+	struct msg *m = &x->request;
+	const struct route *r = x->match.route;
+
+	x->prepared = true;
+	if (r->rewrite) {
+		struct str to = template_eval(r->rewrite, x);
+
+		/* Captures are pieces of a normalised path; values from headers may be anything. */
+		m->path = to.len && to.at[0] == '/' ? to : x->path;
+	}
+	/* h2c by Upgrade would take everything that follows past our rules (RFC 9113 §3.1 dropped it). */
+	if (m->upgrade && headers_list_has(m->upgrade_to, STR("h2c")))
+		m->upgrade = false;
+	if (m->body != BODY_NONE)
+		m->upgrade = false;
+	if (!x->links->forwards)
+		forwarded_default(x);
+	/* RFC 9110 §7.6.3 */
+	headers_add_token(&m->headers, &x->arena, TOKEN_VIA, m->minor ? STR("1.1 postern") : STR("1.0 postern"));
+}
+
+void
+forward_note(struct exchange *x, enum fault f, int error, int status)
+{
+	struct record *r = &x->record;
+	struct stats_series *s;
+	unsigned i = r->attempts;
+
+	if (!x->member)
+		return;
+	s = &x->worker->series[x->member->target->series];
+	s->requests++;
+	if (status)
+		s->status[status / 100 - 1]++;
+	if (f)
+		s->failed++;
+	if (i >= RECORD_ATTEMPTS)
+		i = RECORD_ATTEMPTS - 1;
+	else
+		r->attempts++;
+	r->attempt[i].target = x->member->target->series;
+	r->attempt[i].us = (uint32_t)((clock_now() - x->attempt_at) / 1000);
+	r->attempt[i].fault = (uint16_t)f;
+	r->attempt[i].status = (uint16_t)status;
+	r->attempt[i].error = (uint32_t)error;
+	s->us += r->attempt[i].us;
+}
+
+void
+forward_drop(struct exchange *x, enum fault f)
+{
+	if (!x->upstream)
+		return;
+	x->upstream->ops->release(x->upstream, f);
+	x->upstream = NULL;
+	x->connecting = false;
+}
+
+/* Whether this request may be sent again after this fault. What was sent over a connection that was new may
+ * have been acted upon: never again. */
+static bool
+repeatable(const struct exchange *x, enum fault f)
+{
+	if (x->replay_lost || x->status)
+		return false;
+	switch (fault_info[f].retry) {
+	case FAULT_RETRY_UNSENT:
+		return !x->head_sent;
+	case FAULT_RETRY_SAFE:
+		return !x->head_sent || (x->reused && method_idempotent((enum method)x->request.method));
+	default:
+		return false;
+	}
+}
+
+void
+forward_failed(struct exchange *x, enum fault f, int error)
+{
+	bool dead_reused = x->reused && x->head_sent;
+
+	x->worker->page->count[METRIC_UP_FAILURES]++;
+	forward_note(x, f, error, 0);
+	forward_drop(x, f);
+	if (repeatable(x, f)) {
+		x->head_sent = false;
+		if (dead_reused) {
+			/* It was closed while it was idle: nothing speaks against the target. */
+			x->fresh_only = true;
+			x->attempts--;
+			exchange_go(x, STEP_PICK);
+			return;
+		}
+		if (x->attempts <= x->cluster->conf->retry.attempts &&
+		    x->cluster->conf->retry.on & CONF_RETRY_CONNECT) {
+			if (x->member)
+				x->tried |= cluster_bit(x->cluster, x->member);
+			exchange_go(x, STEP_PICK);
+			return;
+		}
+	}
+	x->error = error;
+	exchange_answer(x, f);
+	exchange_go(x, STEP_ANSWER);
+}
+
+static void
+dialled(struct exchange *x, struct h1 *h)
+{
+	x->connecting = !x->reused;
+	x->upstream = &h->stream;
+	h1_attach(h, &exchange_upstream_user, x, &x->arena, &x->response);
+	exchange_watch(x);
+}
+
+/* Fails at once; forward_failed() sets the step that is next. */
+static enum step
+failed_now(struct exchange *x, enum fault f, int error)
+{
+	forward_failed(x, f, error);
+	return (enum step)x->step;
+}
+
+enum step
+step_pick(struct exchange *x)
+{
+	struct member *m;
+	struct h1 *h = NULL;
+	enum fault f;
+
+	if (x->backing_off)
+		return STEP_STAY;
+	if (!x->prepared)
+		prepare(x);
+	m = cluster_pick(x->cluster, x->tried);
+	if (!m && x->tried) {
+		/* All of them failed: perhaps they are just being restarted. */
+		x->tried = 0;
+		x->backing_off = true;
+		exchange_watch(x);
+		timer_set(&x->worker->loop.wheel, &x->timer, clock_ms() + (BACKOFF_MS << x->attempts));
+		return STEP_STAY;
+	}
+	x->member = m;
+	if (!m)
+		return failed_now(x, FAULT_NO_TARGET, 0);
+	if (x->attempts++)
+		x->worker->page->count[METRIC_UP_RETRIES]++;
+	x->attempt_at = clock_now();
+	x->reused = false;
+	if (!x->fresh_only)
+		h = pool_take(m->target);
+	if (h) {
+		x->reused = true;
+		x->connected = clock_now();
+	} else {
+		h = connect_start(m->target, &f);
+	}
+	if (!h)
+		return failed_now(x, f, errno);
+	dialled(x, h);
+	return x->connecting ? STEP_STAY : STEP_SEND;
+}
+
+enum step
+step_send(struct exchange *x)
+{
+	struct stream *u = x->upstream;
+	struct str kept = { x->kept, x->kept_len };
+
+	u->ops->send_head(u, &x->request, x->request_end && !kept.len, false);
+	x->head_sent = true;
+	/* A body is sent again only where the connection may turn out to be dead. */
+	x->keeping = x->reused && method_idempotent((enum method)x->request.method);
+	if (kept.len) {
+		x->upstream_blocked = u->ops->send_body(u, kept, x->request_end) > 0;
+		if (!x->keeping) {
+			forward_forget(x);
+			x->replay_lost = true;
+		}
+	}
+	if (!x->request_end)
+		x->client->ops->want(x->client, FLOW_WINDOW);
+	exchange_watch(x);
+	return STEP_FLOW;
+}
+
+/* ---- the request body, as long as it may be needed again */
+
+void
+forward_keep(struct exchange *x, struct str bytes)
+{
+	uint32_t need = x->kept_len + (uint32_t)bytes.len;
+
+	if (need > REPLAY_MAX + LOOP_RBUF)
+		abort();                        /* no credit was given for that much */
+	if (need > x->kept_room) {
+		uint32_t room = x->kept_room ? x->kept_room : 4096;
+
+		while (room < need)
+			room *= 2;
+		x->kept = realloc(x->kept, room);
+		if (!x->kept)
+			abort();
+		x->kept_room = room;
+	}
+	memcpy(x->kept + x->kept_len, bytes.at, bytes.len);
+	x->kept_len = need;
+}
+
+void
+forward_forget(struct exchange *x)
+{
+	free(x->kept);
+	x->kept = NULL;
+	x->kept_len = x->kept_room = 0;
+	x->keeping = false;
+}

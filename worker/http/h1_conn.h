@@ -1,0 +1,21 @@
+/* h1_conn — what the parts of the HTTP/1.1 codec share: the connection (h1.c), the side that
+ * takes messages apart (h1_rx.c), the side that sends them (h1_tx.c). Nobody else includes it. */
+#ifndef HTTP_H1_CONN_H
+#define HTTP_H1_CONN_H
+
+#include "worker/http/h1.h"
+
+/* The most that is read at once where a head is expected: what pipelining may pile up. */
+enum { H1_HEAD_READ = 64 * 1024 };
+
+/* Takes received bytes as far as they go; the rest is held. */
+void h1_feed(struct h1 *, struct str in);
+/* The same with what is held. */
+void h1_feed_held(struct h1 *);
+void h1_hold(struct h1 *, struct str bytes, bool fresh);
+
+/* Tells the user, or closes when there is none. */
+void h1_fault(struct h1 *, enum fault);
+void h1_abort(struct h1 *);
+
+#endif

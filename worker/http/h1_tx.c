@@ -1,0 +1,295 @@
+#include <string.h>
+
+#include "base/clock.h"
+#include "worker/http/h1_conn.h"
+#include "worker/http/h1_write.h"
+
+static void
+put_head(struct h1 *h, const struct msg *m, const struct h1_head *head)
+{
+	size_t size = h1_head_size(m, head);
+	bool large = size > OUTBOX / 2;
+	char *to = large ? arena_alloc(h->stream.arena, size) : wire_room(&h->wire, size);
+	char *end = h->role == H1_SERVER ? h1_put_response(to, m, head) :
+					   h1_put_request(to, m, head);
+
+	if (large)
+		wire_send(&h->wire, (struct str){ to, (size_t)(end - to) });
+	else
+		wire_filled(&h->wire, (size_t)(end - to));
+}
+
+static bool
+bodyless(int status)
+{
+	return status < 200 || status == 204 || status == 304;
+}
+
+static void
+send_request(struct h1 *h, const struct msg *m, bool end, bool close)
+{
+	struct h1_head head = { .close = close };
+
+	if (end && !headers_has(&m->headers, TOKEN_CONTENT_LENGTH)) {
+		head.framing = H1_NO_FRAMING;
+		h->tx = TX_DONE;
+	} else if (end || m->body == BODY_LENGTH) {
+		head.framing = H1_LENGTH;
+		head.length = h->tx_left = end ? 0 : m->length;
+		h->tx = end ? TX_DONE : TX_LENGTH;
+	} else {
+		head.framing = H1_CHUNKED;
+		h->tx = TX_CHUNKED;
+		h->chunk_begun = false;
+	}
+	if (m->upgrade)
+		head.upgrade = m->upgrade_to;
+	h->method = m->method;
+	h->rx = RX_HEAD;
+	h->used = true;
+	put_head(h, m, &head);
+}
+
+static void
+send_interim(struct h1 *h, const struct msg *m)
+{
+	struct h1_head head = { .framing = H1_NO_FRAMING };
+
+	if (m->status == 101) {
+		head.upgrade = m->upgrade_to;
+		h->tx = TX_TUNNEL;
+		h->rx = RX_TUNNEL;
+		h->close = true;
+	} else if (h->minor0) {
+		return;
+	}
+	put_head(h, m, &head);
+}
+
+static void
+send_response(struct h1 *h, const struct msg *m, bool end, bool close)
+{
+	struct h1_head head = { .framing = H1_LENGTH };
+	bool known = m->body == BODY_LENGTH || headers_has(&m->headers, TOKEN_CONTENT_LENGTH);
+
+	if (bodyless(m->status) || h->method == METHOD_HEAD) {
+		head.framing = known && m->status >= 200 && m->status != 204 ? H1_LENGTH : H1_NO_FRAMING;
+		head.length = m->length;
+		h->tx = TX_DONE;
+	} else if (end || m->body == BODY_LENGTH) {
+		head.length = h->tx_left = end ? 0 : m->length;
+		h->tx = end ? TX_DONE : TX_LENGTH;
+	} else if (!h->minor0) {
+		head.framing = H1_CHUNKED;
+		h->tx = TX_CHUNKED;
+		h->chunk_begun = false;
+	} else {
+		head.framing = H1_UNTIL_CLOSE;
+		h->tx = TX_CLOSE;
+		close = true;
+	}
+	/* A request that was not read to its end leaves the connection in the middle of it. */
+	if (close || h->rx != RX_DONE || h->rules->draining)
+		h->close = true;
+	head.close = h->close;
+	head.keep_alive = !h->close && h->minor0;
+	put_head(h, m, &head);
+}
+
+static void
+h1_send_head(struct stream *s, const struct msg *m, bool end, bool close)
+{
+	struct h1 *h = h1_of(s);
+
+	if (h->role == H1_CLIENT)
+		send_request(h, m, end, close);
+	else if (m->status < 200)
+		send_interim(h, m);
+	else
+		send_response(h, m, end, close);
+}
+
+static void
+put_chunk_size(struct h1 *h, size_t n)
+{
+	static const char digits[] = "0123456789abcdef";
+	char *to = wire_room(&h->wire, 24), *at = to;
+	int shift = 60;
+
+	if (h->chunk_begun) {
+		*at++ = '\r';
+		*at++ = '\n';
+	}
+	h->chunk_begun = true;
+	while (shift && !(n >> shift))
+		shift -= 4;
+	for (; shift >= 0; shift -= 4)
+		*at++ = digits[n >> shift & 15];
+	*at++ = '\r';
+	*at++ = '\n';
+	wire_filled(&h->wire, (size_t)(at - to));
+}
+
+/* The CR LF after a chunk's data goes out with the size of the next, so that a chunk is one send. */
+static void
+put_last_chunk(struct h1 *h)
+{
+	wire_send(&h->wire, h->chunk_begun ? STR("\r\n0\r\n") : STR("0\r\n"));
+}
+
+static size_t
+h1_send_body(struct stream *s, struct str bytes, bool end)
+{
+	struct h1 *h = h1_of(s);
+
+	switch (h->tx) {
+	case TX_LENGTH:
+		if (bytes.len > h->tx_left)
+			bytes.len = (size_t)h->tx_left;
+		h->tx_left -= bytes.len;
+		wire_send(&h->wire, bytes);
+		break;
+	case TX_CHUNKED:
+		if (bytes.len) {
+			put_chunk_size(h, bytes.len);
+			wire_send(&h->wire, bytes);
+		}
+		if (end) {
+			put_last_chunk(h);
+			wire_send(&h->wire, STR("\r\n"));
+		}
+		break;
+	case TX_CLOSE:
+		wire_send(&h->wire, bytes);
+		break;
+	case TX_TUNNEL:
+		wire_send(&h->wire, bytes);
+		if (end)
+			wire_shut(&h->wire);
+		break;
+	default:
+		break;                          /* a body to HEAD: not sent */
+	}
+	if (end && h->tx != TX_IDLE)
+		h->tx = TX_DONE;
+	return h->wire.held.len;
+}
+
+static void
+h1_send_trailers(struct stream *s, const struct headers *t)
+{
+	struct h1 *h = h1_of(s);
+
+	if (h->tx != TX_CHUNKED) {
+		h1_send_body(s, STR_NONE, true);
+		return;
+	}
+	put_last_chunk(h);
+	for (uint32_t i = 0; i < t->n; i++) {
+		const struct header *f = &t->at[i];
+
+		if (f->gone)
+			continue;
+		wire_send(&h->wire, f->name);
+		wire_send(&h->wire, STR(": "));
+		wire_send(&h->wire, f->value);
+		wire_send(&h->wire, STR("\r\n"));
+	}
+	wire_send(&h->wire, STR("\r\n"));
+	h->tx = TX_DONE;
+}
+
+static void
+h1_want(struct stream *s, size_t credit)
+{
+	struct h1 *h = h1_of(s);
+	bool stopped = h->credit == 0;
+
+	h->credit += credit;
+	if (stopped && h->readable && !h->feeding)
+		loop_ready(h->wire.loop, &h->wire.source);
+}
+
+/* ---- the end of a message */
+
+static void
+next_request(struct h1 *h)
+{
+	h->rx = RX_IDLE;
+	h->tx = TX_IDLE;
+	h->probed = false;
+	wire_timer(&h->wire, clock_ms() + h->rules->idle_ms);
+	if (!h->feeding && (h->held_len || h->readable))
+		loop_ready(h->wire.loop, &h->wire.source);
+	h->owner->on_idle(h);
+}
+
+/* The answer is whole but the connection ends with it: let it arrive before closing. */
+static void
+linger(struct h1 *h)
+{
+	wire_flush(h->wire.loop);
+	if (h->eof && !h->wire.held.len) {
+		h1_close(h);
+		return;
+	}
+	h->rx = RX_LINGER;
+	h->readable = !h->eof;
+	h->held_len = 0;
+	h->held_fresh = false;
+	h->lingered = h->wire.sent;
+	wire_shut(&h->wire);
+	wire_timer(&h->wire, clock_ms() + h->rules->linger_ms);
+	loop_ready(h->wire.loop, &h->wire.source);
+}
+
+static void
+release_server(struct h1 *h, enum fault fault)
+{
+	if (h->wire.error)
+		h1_close(h);
+	else if (!fault && h->tx == TX_DONE && h->rx == RX_DONE && !h->close)
+		next_request(h);
+	else if (h->tx == TX_DONE)
+		linger(h);
+	else if (h->tx == TX_CLOSE || h->tx == TX_TUNNEL)
+		h1_abort(h);
+	else
+		h1_close(h);
+}
+
+static void
+release_client(struct h1 *h, enum fault fault)
+{
+	if (fault || h->close || h->hangup || h->rx != RX_DONE || h->tx != TX_DONE || h->wire.held.len ||
+	    h->wire.error) {
+		h1_close(h);
+		return;
+	}
+	h->rx = RX_IDLE;
+	h->tx = TX_IDLE;
+	h->owner->on_idle(h);
+}
+
+static void
+h1_release(struct stream *s, enum fault fault)
+{
+	struct h1 *h = h1_of(s);
+
+	if (!h->active)
+		return;
+	h->active = false;
+	if (h->role == H1_SERVER)
+		release_server(h, fault);
+	else
+		release_client(h, fault);
+}
+
+const struct stream_ops h1_ops = {
+	.name = "http/1.1",
+	.send_head = h1_send_head,
+	.send_body = h1_send_body,
+	.send_trailers = h1_send_trailers,
+	.want = h1_want,
+	.release = h1_release,
+};

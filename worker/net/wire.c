@@ -1,0 +1,239 @@
+#include "worker/net/wire.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+static void
+send_failed(struct wire *w, int error)
+{
+	w->error = (uint32_t)error;
+	chain_free(&w->held);
+	loop_ready(w->loop, &w->source);
+}
+
+static void
+shut_now(struct wire *w)
+{
+	if (w->shut_after && !w->shut && !w->held.len && !w->error) {
+		w->shut = true;
+		shutdown(w->source.fd, SHUT_WR);
+	}
+}
+
+/* One send of up to two pieces; what is not taken is held. */
+static void
+send_out(struct wire *w, struct str a, struct str b)
+{
+	ssize_t n;
+
+	if (w->error || w->source.fd < 0)
+		return;
+	if (w->held.len) {
+		n = 0;
+	} else if (!b.len) {
+		n = send(w->source.fd, a.at, a.len, MSG_NOSIGNAL);
+	} else {
+		struct iovec v[2] = { { (void *)(uintptr_t)a.at, a.len },
+				      { (void *)(uintptr_t)b.at, b.len } };
+		struct msghdr m = { .msg_iov = v + !a.len, .msg_iovlen = 2 - !a.len };
+
+		n = sendmsg(w->source.fd, &m, MSG_NOSIGNAL);
+	}
+	if (n < 0) {
+		if (errno != EAGAIN && errno != EINTR && errno != ENOTCONN) {
+			send_failed(w, errno);
+			return;
+		}
+		n = 0;
+	}
+	w->sent += (uint64_t)n;
+	if ((size_t)n == a.len + b.len)
+		return;
+	if ((size_t)n < a.len) {
+		chain_append(&w->held, str_from(a, (size_t)n), WIRE_HELD_MAX);
+		n = 0;
+	} else {
+		n -= (ssize_t)a.len;
+	}
+	if (b.len)
+		chain_append(&w->held, str_from(b, (size_t)n), WIRE_HELD_MAX);
+}
+
+static void
+send_held(struct wire *w)
+{
+	while (w->held.len) {
+		struct iovec v[16];
+		struct msghdr m = { .msg_iov = v };
+		ssize_t n;
+
+		m.msg_iovlen = (size_t)chain_iov(&w->held, v, 16);
+		n = sendmsg(w->source.fd, &m, MSG_NOSIGNAL);
+		if (n < 0) {
+			if (errno != EAGAIN && errno != EINTR && errno != ENOTCONN)
+				send_failed(w, errno);
+			return;
+		}
+		w->sent += (uint64_t)n;
+		chain_drop(&w->held, (size_t)n);
+	}
+}
+
+static void
+wire_turn(struct source *s, uint32_t events)
+{
+	struct wire *w = (struct wire *)s;
+
+	if (w->error && !w->told) {
+		w->told = true;
+		w->ops->on_error(w, (int)w->error);
+		if (s->buried)
+			return;
+	}
+	if (w->held.len && events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) {
+		send_held(w);
+		if (!w->held.len && !w->error) {
+			shut_now(w);
+			w->ops->on_drained(w);
+			if (s->buried)
+				return;
+		}
+	}
+	w->ops->on_event(w, events);
+}
+
+static void
+wire_fire(struct timer *t)
+{
+	struct wire *w = list_entry(t, struct wire, timer);
+
+	w->ops->on_timer(w);
+}
+
+static void
+wire_destroy(struct source *s)
+{
+	struct wire *w = (struct wire *)s;
+
+	w->ops->destroy(w);
+}
+
+int
+wire_open(struct wire *w, struct loop *l, int fd, const struct wire_ops *ops)
+{
+	memset(w, 0, sizeof(*w));
+	w->source.turn = wire_turn;
+	w->source.destroy = wire_destroy;
+	w->source.fd = fd;
+	w->ops = ops;
+	w->loop = l;
+	w->timer.fire = wire_fire;
+	return loop_add(l, &w->source);
+}
+
+void
+wire_close(struct wire *w)
+{
+	if (w->source.buried)
+		return;
+	if (w->loop->out.wire == w) {
+		wire_flush(w->loop);
+		w->loop->out.wire = NULL;
+	}
+	timer_remove(&w->loop->wheel, &w->timer);
+	chain_free(&w->held);
+	loop_bury(w->loop, &w->source);
+}
+
+void
+wire_abort(struct wire *w)
+{
+	struct linger l = { .l_onoff = 1, .l_linger = 0 };
+
+	if (w->loop->out.wire == w) {
+		w->loop->out.wire = NULL;
+		w->loop->out.len = 0;
+	}
+	if (!w->source.buried)
+		setsockopt(w->source.fd, SOL_SOCKET, SO_LINGER, &l, sizeof(l));
+	wire_close(w);
+}
+
+void
+wire_flush(struct loop *l)
+{
+	struct outbox *o = &l->out;
+	struct wire *w = o->wire;
+
+	if (!w)
+		return;
+	o->wire = NULL;
+	if (o->len)
+		send_out(w, (struct str){ o->buf, o->len }, STR_NONE);
+	o->len = 0;
+	shut_now(w);
+}
+
+char *
+wire_room(struct wire *w, size_t n)
+{
+	struct outbox *o = &w->loop->out;
+
+	if (o->wire != w) {
+		wire_flush(w->loop);
+		o->wire = w;
+	} else if (o->len + n > OUTBOX) {
+		wire_flush(w->loop);
+		o->wire = w;
+	}
+	return o->buf + o->len;
+}
+
+void
+wire_filled(struct wire *w, size_t n)
+{
+	w->loop->out.len += (uint32_t)n;
+}
+
+void
+wire_send(struct wire *w, struct str bytes)
+{
+	struct outbox *o = &w->loop->out;
+	struct str first = STR_NONE;
+
+	if (bytes.len <= OUTBOX_COPY) {
+		if (bytes.len) {
+			memcpy(wire_room(w, bytes.len), bytes.at, bytes.len);
+			wire_filled(w, bytes.len);
+		}
+		return;
+	}
+	if (o->wire == w) {
+		first = (struct str){ o->buf, o->len };
+		o->wire = NULL;
+	} else {
+		wire_flush(w->loop);
+	}
+	send_out(w, first, bytes);
+	o->len = 0;
+}
+
+void
+wire_shut(struct wire *w)
+{
+	w->shut_after = true;
+	if (w->loop->out.wire != w)
+		shut_now(w);
+}
+
+ssize_t
+wire_recv(struct wire *w, size_t max)
+{
+	struct loop *l = w->loop;
+
+	if (l->out.wire)
+		wire_flush(l);
+	return recv(w->source.fd, l->rbuf, max < LOOP_RBUF ? max : LOOP_RBUF, 0);
+}

@@ -1,0 +1,294 @@
+#include "worker/serve.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "worker/net/listen.h"
+
+struct socket {                         /* handed over by the master */
+	struct list link;
+	int fd;
+	struct str address;
+	char text[];
+};
+
+/* ---- sites */
+
+static struct site *
+site_find(struct worker *w, struct str name)
+{
+	for (struct list *l = w->sites.next; l != &w->sites; l = l->next) {
+		struct site *s = list_entry(l, struct site, link);
+
+		if (str_eq(s->name, name))
+			return s;
+	}
+	return NULL;
+}
+
+static struct site *
+site_make(struct worker *w, struct str name)
+{
+	struct site *s = calloc(1, sizeof(*s) + name.len);
+
+	if (!s)
+		abort();
+	memcpy(s->text, name.at, name.len);
+	s->name = (struct str){ s->text, name.len };
+	s->worker = w;
+	list_append(&w->sites, &s->link);
+	return s;
+}
+
+static void
+site_unpin(struct site *s)
+{
+	struct generation *g = s->pinned;
+
+	s->pinned = NULL;
+	if (g)
+		generation_unref(g);
+}
+
+static void
+site_leave(struct site *s)
+{
+	if (--s->connections || !s->pinned)
+		return;
+	site_unpin(s);
+	list_remove(&s->link);
+	free(s);
+}
+
+/* ---- connections */
+
+static bool
+on_request(struct h1 *h)
+{
+	struct site *s = h->data;
+	struct exchange *x;
+
+	x = exchange_begin(s->worker, s->pinned ? s->pinned : s->worker->gen, h, s->conf);
+	x->close_client = s->pinned != NULL;
+	return true;
+}
+
+static void
+on_cancel(struct h1 *h)
+{
+	exchange_cancel(h->stream.owner);
+}
+
+static void
+on_idle(struct h1 *h)
+{
+	(void)h;
+}
+
+static void
+on_close(struct h1 *h)
+{
+	struct site *s = h->data;
+
+	list_remove(&h->link);
+	s->worker->nconns--;
+	site_leave(s);
+}
+
+static const struct h1_owner owner = {
+	.on_request = on_request,
+	.on_cancel = on_cancel,
+	.on_idle = on_idle,
+	.on_close = on_close,
+};
+
+static void
+on_accept(struct listen *l, int fd, const struct addr *peer)
+{
+	struct site *s = l->user;
+	struct worker *w = s->worker;
+	struct h1 *h = h1_open(&w->loop, fd, H1_SERVER, &owner, &w->rules, s, false);
+
+	if (!h) {
+		close(fd);
+		w->page->count[METRIC_CONNECTIONS_REFUSED]++;
+		return;
+	}
+	h->peer = *peer;
+	list_insert(&w->conns, &h->link);
+	s->connections++;
+	w->nconns++;
+	w->page->count[METRIC_CONNECTIONS]++;
+}
+
+/* ---- sockets */
+
+void
+serve_socket(struct worker *w, struct str address, int fd)
+{
+	struct socket *s = calloc(1, sizeof(*s) + address.len);
+
+	if (!s)
+		abort();
+	memcpy(s->text, address.at, address.len);
+	s->address = (struct str){ s->text, address.len };
+	s->fd = fd;
+	list_append(&w->sockets, &s->link);
+}
+
+static int
+socket_take(struct worker *w, struct str address)
+{
+	for (struct list *l = w->sockets.next; l != &w->sockets; l = l->next) {
+		struct socket *s = list_entry(l, struct socket, link);
+		int fd = s->fd;
+
+		if (!str_eq(s->address, address))
+			continue;
+		list_remove(&s->link);
+		free(s);
+		return fd;
+	}
+	return -1;
+}
+
+void
+serve_abort(struct worker *w)
+{
+	while (!list_empty(&w->sockets)) {
+		struct socket *s = list_entry(w->sockets.next, struct socket, link);
+
+		close(s->fd);
+		list_remove(&s->link);
+		free(s);
+	}
+}
+
+static struct listen *
+listen_find(struct worker *w, struct str address)
+{
+	for (struct list *l = w->listens.next; l != &w->listens; l = l->next) {
+		struct listen *n = list_entry(l, struct listen, link);
+
+		if (str_eq(n->address, address))
+			return n;
+	}
+	return NULL;
+}
+
+static int
+open_bind(struct worker *w, struct site *s, struct str address)
+{
+	struct listen *l = listen_find(w, address);
+	int fd;
+
+	if (l) {
+		l->user = s;
+		return 0;
+	}
+	fd = socket_take(w, address);
+	l = fd < 0 ? NULL : listen_start(&w->loop, fd, address, on_accept, s);
+	if (!l) {
+		log_error("no socket for %.*s", STR_ARG(address));
+		return -1;
+	}
+	list_append(&w->listens, &l->link);
+	return 0;
+}
+
+static bool
+named(const struct conf_model *m, struct str address)
+{
+	for (size_t i = 0; i < m->nlisteners; i++)
+		for (size_t j = 0; j < m->listeners[i].nbinds; j++)
+			if (str_eq(m->listeners[i].binds[j].text, address))
+				return true;
+	return false;
+}
+
+static bool
+has_listener(const struct conf_model *m, struct str name)
+{
+	for (size_t i = 0; i < m->nlisteners; i++)
+		if (str_eq(m->listeners[i].name, name))
+			return true;
+	return false;
+}
+
+static void
+drop_removed(struct worker *w, const struct conf_model *m)
+{
+	for (struct list *l = w->listens.next, *next; l != &w->listens; l = next) {
+		struct listen *n = list_entry(l, struct listen, link);
+
+		next = l->next;
+		if (!named(m, n->address))
+			listen_stop(n, true);
+	}
+	for (struct list *l = w->sites.next, *next; l != &w->sites; l = next) {
+		struct site *s = list_entry(l, struct site, link);
+
+		next = l->next;
+		if (s->pinned || has_listener(m, s->name))
+			continue;
+		if (s->connections) {
+			s->pinned = w->previous;
+			s->pinned->refs++;
+		} else {
+			list_remove(&s->link);
+			free(s);
+		}
+	}
+}
+
+int
+serve_commit(struct worker *w)
+{
+	const struct conf_model *m = w->gen->model;
+	int bad = 0;
+
+	drop_removed(w, m);
+	for (size_t i = 0; i < m->nlisteners; i++) {
+		const struct conf_listener *c = &m->listeners[i];
+		struct site *s = site_find(w, c->name);
+
+		if (!s)
+			s = site_make(w, c->name);
+		s->conf = c;
+		site_unpin(s);
+		for (size_t j = 0; j < c->nbinds; j++)
+			bad |= open_bind(w, s, c->binds[j].text);
+	}
+	serve_abort(w);
+	return bad;
+}
+
+/* ---- the end */
+
+void
+serve_stop(struct worker *w, bool close_idle)
+{
+	while (!list_empty(&w->listens))
+		listen_stop(list_entry(w->listens.next, struct listen, link), true);
+	for (struct list *l = w->conns.next, *next; close_idle && l != &w->conns; l = next) {
+		struct h1 *h = list_entry(l, struct h1, link);
+
+		next = l->next;
+		if (!h->active && h->rx == RX_IDLE && !h->held_len && h->used)
+			h1_close(h);
+	}
+}
+
+void
+serve_cut(struct worker *w)
+{
+	while (!list_empty(&w->exchanges)) {
+		struct exchange *x = list_entry(w->exchanges.next, struct exchange, link);
+
+		exchange_stop(x);
+	}
+	while (!list_empty(&w->conns))
+		h1_close(list_entry(w->conns.next, struct h1, link));
+}

@@ -1,0 +1,36 @@
+/* serve — connections of clients: from accept to the exchange.
+ *
+ * A *site* is a listener as a worker sees it, by its name over all generations. Connections
+ * belong to a site, so that a reload changes the configuration under them without touching them;
+ * one whose listener is gone keeps the last generation that had it, until its next answer. */
+#ifndef WORKER_SERVE_H
+#define WORKER_SERVE_H
+
+#include "worker/exchange/context.h"
+
+struct site {
+	struct list link;               /* of the worker */
+	struct worker *worker;
+	const struct conf_listener *conf;       /* in `pinned`, or in the current generation */
+	struct generation *pinned;      /* removed by a reload: the last that had it; else NULL */
+	uint32_t connections;
+	struct str name;
+	char text[];
+};
+
+/* The listeners of the current generation are those that are served from now on: begins to accept on
+ * sockets that were handed over, drains and closes those that it does not name. -1: one of its addresses has no
+ * socket. */
+int serve_commit(struct worker *);
+
+/* A socket of this address, from the master; kept until a generation names it. */
+void serve_socket(struct worker *, struct str address, int fd);
+/* Closes those that were handed over and not taken into use. */
+void serve_abort(struct worker *);
+
+/* Stops accepting (what is in the queues is accepted). `idle` connections are closed too. */
+void serve_stop(struct worker *, bool close_idle);
+/* Closes every client connection, whatever it is doing. */
+void serve_cut(struct worker *);
+
+#endif
