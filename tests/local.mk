@@ -1,1 +1,6 @@
-# what runs in make check besides unit tests
+# What make check runs besides unit tests and fuzz seeds.
+dist_check_SCRIPTS = scripts/check-floors scripts/check-style
+TESTS += $(dist_check_SCRIPTS)
+
+EXTRA_DIST += .clang-format .editorconfig CHANGELOG.md CONTRIBUTING.md LICENSE README.md \
+	scripts tests/e2e tests/conf tests/bench

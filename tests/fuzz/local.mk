@@ -1,1 +1,16 @@
-# fuzz targets
+# A target is tests/fuzz/fuzz_WHAT.c with its seeds in tests/fuzz/seeds/WHAT. It is linked with
+# replay.c and runs its seeds in make check; with --enable-fuzz it is linked with libFuzzer
+# instead, and scripts/fuzz runs it.
+EXTRA_DIST += tests/fuzz/seeds
+FUZZ_LIBS = $(LIBS_master)
+FUZZ_TARGETS =
+if FUZZ
+FUZZ_MAIN =
+FUZZ_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+noinst_PROGRAMS += $(FUZZ_TARGETS)
+else
+FUZZ_MAIN = tests/fuzz/replay.c
+FUZZ_LDFLAGS = $(AM_LDFLAGS)
+check_PROGRAMS += $(FUZZ_TARGETS)
+TESTS += $(FUZZ_TARGETS)
+endif
