@@ -121,3 +121,12 @@ clock_iso(void)
 	clock_state.iso_ms = ms;
 	return clock_state.iso;
 }
+
+uint64_t
+clock_read(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
