@@ -2,7 +2,6 @@
 # replay.c and runs its seeds in make check; with --enable-fuzz it is linked with libFuzzer
 # instead, and scripts/fuzz runs it.
 EXTRA_DIST += tests/fuzz/seeds
-FUZZ_LIBS = $(LIBS_master)
 FUZZ_TARGETS =
 if FUZZ
 FUZZ_MAIN =
@@ -14,3 +13,8 @@ FUZZ_LDFLAGS = $(AM_LDFLAGS)
 check_PROGRAMS += $(FUZZ_TARGETS)
 TESTS += $(FUZZ_TARGETS)
 endif
+
+FUZZ_TARGETS += tests/fuzz/fuzz_uri
+tests_fuzz_fuzz_uri_SOURCES = tests/fuzz/fuzz_uri.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_uri_LDADD = $(LIBS_http)
+tests_fuzz_fuzz_uri_LDFLAGS = $(FUZZ_LDFLAGS)
