@@ -178,7 +178,7 @@ obey(struct worker *w, const struct channel_msg *m, int fd)
 }
 
 static void
-channel_turn(struct source *s, uint32_t events)
+channel_turn(struct event *s, uint32_t events)
 {
 	struct worker *w = list_entry(s, struct worker, channel);
 	struct channel_msg m;
@@ -197,7 +197,7 @@ channel_turn(struct source *s, uint32_t events)
 }
 
 static void
-signal_turn(struct source *s, uint32_t events)
+signal_turn(struct event *s, uint32_t events)
 {
 	struct worker *w = list_entry(s, struct worker, channel);
 	const struct conf_gateway *g = &w->gen->model->gateway;
@@ -217,7 +217,7 @@ signal_turn(struct source *s, uint32_t events)
 }
 
 static void
-no_destroy(struct source *s)
+no_destroy(struct event *s)
 {
 	(void)s;
 }

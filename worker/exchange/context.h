@@ -49,7 +49,7 @@ struct worker {
 	struct list sites;              /* worker/serve.h */
 	struct list listens;
 	struct list sockets;            /* handed over, not in use yet */
-	struct source channel;          /* to the master; in --single: signals */
+	struct event channel;          /* to the master; in --single: signals */
 	struct timer second;
 	uint64_t drain_by;              /* ms */
 	uint32_t number;

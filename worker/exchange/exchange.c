@@ -45,7 +45,7 @@ exchange_go(struct exchange *x, enum step step)
 }
 
 static void
-woken(struct source *s, uint32_t events)
+woken(struct event *s, uint32_t events)
 {
 	struct exchange *x = list_entry(s, struct exchange, wake);
 
@@ -63,7 +63,7 @@ exchange_wake(struct exchange *x)
 /* ---- memory: exchanges are used again, with their timers where they hang */
 
 static void
-destroyed(struct source *s)
+destroyed(struct event *s)
 {
 	free(list_entry(s, struct exchange, wake));
 }

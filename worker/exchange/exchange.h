@@ -29,7 +29,7 @@ enum { EXCHANGE_HOME = 6 * 1024 };      /* first piece of the arena */
 struct exchange {
 	/* Kept from one use to the next. */
 	struct timer timer;
-	struct source wake;             /* has no descriptor: a place on the ready list */
+	struct event wake;             /* has no descriptor: a place on the ready list */
 	struct list link;               /* of the worker's exchanges, or of those at rest */
 
 	/* Zeroed when it begins, from here on. */

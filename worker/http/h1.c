@@ -14,7 +14,7 @@ enum { TURN_BYTES = 4 * LOOP_RBUF, PROBE_MS = 1000 };
 static void
 forget(struct h1 *h)
 {
-	if (h->wire.source.buried)
+	if (h->wire.event.buried)
 		return;
 	h->active = false;
 	h->rx = RX_STOP;
@@ -182,7 +182,7 @@ h1_read(struct h1 *h)
 
 	if (h->held_fresh && h->rx == RX_IDLE && !h->wire.held.len)
 		h1_feed_held(h);
-	while (!h->wire.source.buried && h->readable && wants(h)) {
+	while (!h->wire.event.buried && h->readable && wants(h)) {
 		size_t size = read_size(h);
 		ssize_t n = wire_recv(&h->wire, size);
 
@@ -199,7 +199,7 @@ h1_read(struct h1 *h)
 		h1_feed(h, (struct str){ h->wire.loop->rbuf, (size_t)n });
 		taken += (size_t)n;
 		if (taken >= TURN_BYTES && h->readable) {
-			loop_ready(h->wire.loop, &h->wire.source);
+			loop_ready(h->wire.loop, &h->wire.event);
 			return;
 		}
 	}
@@ -211,7 +211,7 @@ connected(struct h1 *h)
 	int error = 0;
 	socklen_t len = sizeof(error);
 
-	getsockopt(h->wire.source.fd, SOL_SOCKET, SO_ERROR, &error, &len);
+	getsockopt(h->wire.event.fd, SOL_SOCKET, SO_ERROR, &error, &len);
 	h->connecting = false;
 	if (!error) {
 		h->stream.user->on_connect(&h->stream);
@@ -231,7 +231,7 @@ h1_event(struct wire *w, uint32_t events)
 		if (!(events & (EPOLLOUT | EPOLLERR | EPOLLHUP)))
 			return;
 		connected(h);
-		if (w->source.buried || h->connecting)
+		if (w->event.buried || h->connecting)
 			return;
 	}
 	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
@@ -256,7 +256,7 @@ h1_drained(struct wire *w)
 	else if (h->rx == RX_LINGER && h->eof)
 		h1_close(h);
 	else if (h->rx == RX_IDLE && (h->held_fresh || h->readable))
-		loop_ready(w->loop, &w->source);
+		loop_ready(w->loop, &w->event);
 }
 
 static void
@@ -272,7 +272,7 @@ h1_send_error(struct wire *w, int error)
 	/* What the target said before it closed is still to be read: an early answer, perhaps. */
 	h->readable = h->hangup = true;
 	h1_read(h);
-	if (!w->source.buried && h->active && (h->rx == RX_HEAD || h->tx == TX_TUNNEL))
+	if (!w->event.buried && h->active && (h->rx == RX_HEAD || h->tx == TX_TUNNEL))
 		h1_fault(h, error == EPIPE ? FAULT_UPSTREAM_CLOSED : FAULT_UPSTREAM_RESET);
 }
 

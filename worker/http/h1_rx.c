@@ -126,7 +126,7 @@ feed_head(struct h1 *h, struct str *in)
 		all = (struct str){ h->held, h->held_len };
 	}
 	n = take_head(h, all);
-	if (h->wire.source.buried || h->rx == RX_STOP)
+	if (h->wire.event.buried || h->rx == RX_STOP)
 		return false;
 	if (n == 0) {
 		if (!h->held_len)
@@ -268,7 +268,7 @@ h1_feed(struct h1 *h, struct str in)
 	bool outer = h->feeding;
 
 	h->feeding = true;
-	while (!h->wire.source.buried && feed_step(h, &in))
+	while (!h->wire.event.buried && feed_step(h, &in))
 		;
 	h->feeding = outer;
 }

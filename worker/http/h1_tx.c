@@ -207,7 +207,7 @@ h1_want(struct stream *s, size_t credit)
 
 	h->credit += credit;
 	if (stopped && h->readable && !h->feeding)
-		loop_ready(h->wire.loop, &h->wire.source);
+		loop_ready(h->wire.loop, &h->wire.event);
 }
 
 /* ---- the end of a message */
@@ -220,7 +220,7 @@ next_request(struct h1 *h)
 	h->probed = false;
 	wire_timer(&h->wire, clock_ms() + h->rules->idle_ms);
 	if (!h->feeding && (h->held_len || h->readable))
-		loop_ready(h->wire.loop, &h->wire.source);
+		loop_ready(h->wire.loop, &h->wire.event);
 	h->owner->on_idle(h);
 }
 
@@ -240,7 +240,7 @@ linger(struct h1 *h)
 	h->lingered = h->wire.sent;
 	wire_shut(&h->wire);
 	wire_timer(&h->wire, clock_ms() + h->rules->linger_ms);
-	loop_ready(h->wire.loop, &h->wire.source);
+	loop_ready(h->wire.loop, &h->wire.event);
 }
 
 static void

@@ -19,7 +19,7 @@ accept_one(struct listen *l)
 	struct sockaddr_storage s;
 	socklen_t len = sizeof(s);
 	struct addr peer;
-	int fd = accept4(l->source.fd, (struct sockaddr *)&s, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int fd = accept4(l->event.fd, (struct sockaddr *)&s, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 	if (fd < 0) {
 		if (errno == ECONNABORTED || errno == EINTR || errno == EPROTO)
@@ -37,7 +37,7 @@ accept_one(struct listen *l)
 }
 
 static void
-listen_turn(struct source *s, uint32_t events)
+listen_turn(struct event *s, uint32_t events)
 {
 	struct listen *l = (struct listen *)s;
 
@@ -53,11 +53,11 @@ listen_fire(struct timer *t)
 {
 	struct listen *l = list_entry(t, struct listen, timer);
 
-	loop_ready(l->loop, &l->source);
+	loop_ready(l->loop, &l->event);
 }
 
 static void
-listen_destroy(struct source *s)
+listen_destroy(struct event *s)
 {
 	free(s);
 }
@@ -70,10 +70,10 @@ listen_start(struct loop *loop, int fd, struct str address,
 
 	if (!l)
 		abort();
-	l->source.turn = listen_turn;
-	l->source.destroy = listen_destroy;
-	l->source.fd = fd;
-	l->source.shared = true;
+	l->event.turn = listen_turn;
+	l->event.destroy = listen_destroy;
+	l->event.fd = fd;
+	l->event.shared = true;
 	l->loop = loop;
 	list_init(&l->link);
 	memcpy(l->text, address.at, address.len);
@@ -81,7 +81,7 @@ listen_start(struct loop *loop, int fd, struct str address,
 	l->on_accept = on_accept;
 	l->user = user;
 	l->timer.fire = listen_fire;
-	if (loop_add(loop, &l->source)) {
+	if (loop_add(loop, &l->event)) {
 		free(l);
 		return NULL;
 	}
@@ -91,11 +91,11 @@ listen_start(struct loop *loop, int fd, struct str address,
 void
 listen_stop(struct listen *l, bool drain)
 {
-	if (l->source.buried)
+	if (l->event.buried)
 		return;
 	while (drain && !l->timer.due && accept_one(l))
 		;
 	list_remove(&l->link);
 	timer_remove(&l->loop->wheel, &l->timer);
-	loop_bury(l->loop, &l->source);
+	loop_bury(l->loop, &l->event);
 }

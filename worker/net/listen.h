@@ -7,7 +7,7 @@
 #include "worker/net/loop.h"
 
 struct listen {
-	struct source source;           /* first */
+	struct event event;           /* first */
 	struct loop *loop;
 	struct list link;               /* for its owner's list */
 	struct str address;             /* as written: its identity, in the struct's own memory */

@@ -34,7 +34,7 @@ loop_free(struct loop *l)
 }
 
 int
-loop_add(struct loop *l, struct source *s)
+loop_add(struct loop *l, struct event *s)
 {
 	struct epoll_event e = {
 		.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
@@ -45,7 +45,7 @@ loop_add(struct loop *l, struct source *s)
 }
 
 void
-loop_ready(struct loop *l, struct source *s)
+loop_ready(struct loop *l, struct event *s)
 {
 	if (s->ready || s->buried)
 		return;
@@ -56,7 +56,7 @@ loop_ready(struct loop *l, struct source *s)
 }
 
 void
-loop_bury(struct loop *l, struct source *s)
+loop_bury(struct loop *l, struct event *s)
 {
 	if (s->buried)
 		return;
@@ -75,13 +75,13 @@ loop_bury(struct loop *l, struct source *s)
 static void
 run_ready(struct loop *l)
 {
-	struct source *s = l->ready;
+	struct event *s = l->ready;
 
 	/* Those that ask again meanwhile have their turn next time. */
 	l->ready = NULL;
 	l->ready_last = &l->ready;
 	while (s) {
-		struct source *next = s->next_ready;
+		struct event *next = s->next_ready;
 
 		s->ready = false;
 		if (!s->buried)
@@ -94,7 +94,7 @@ static void
 clear_graves(struct loop *l)
 {
 	while (l->graves) {
-		struct source *s = l->graves;
+		struct event *s = l->graves;
 
 		/* Still on the ready list: run_ready() lets go of it in the next turn. */
 		if (s->ready) {
@@ -127,7 +127,7 @@ loop_turn(struct loop *l, int wait_ms)
 	clock_update();
 	began = clock_now();
 	for (int i = 0; i < n; i++) {
-		struct source *s = e[i].data.ptr;
+		struct event *s = e[i].data.ptr;
 
 		if (!s->buried)
 			s->turn(s, e[i].events);

@@ -1,6 +1,6 @@
 /* loop — epoll, edge-triggered; every descriptor is registered once and never modified.
  *
- * A `struct source` is what epoll knows: a descriptor and a function. Sources that still
+ * A `struct event` is what epoll knows: a descriptor and a function. Sources that still
  * have work after their turn (a budget used up, credit regained) put themselves on the
  * ready list and get a turn with mask 0. Objects of this turn are freed after it
  * (loop_bury), since an event of the same batch may still name them.
@@ -22,15 +22,15 @@ enum { LOOP_RBUF = 256 * 1024, LOOP_EVENTS = 256 };
 struct loop;
 struct wire;
 
-struct source {
-	void (*turn)(struct source *, uint32_t events);         /* EPOLL* bits; 0 from the ready list */
+struct event {
+	void (*turn)(struct event *, uint32_t events);         /* EPOLL* bits; 0 from the ready list */
 	int fd;                         /* -1: none, or closed */
 	bool ready;                     /* on the ready list */
 	bool buried;
 	bool shared;                    /* other processes have the file too */
-	struct source *next_ready;
-	struct source *next_grave;
-	void (*destroy)(struct source *);
+	struct event *next_ready;
+	struct event *next_grave;
+	void (*destroy)(struct event *);
 };
 
 struct outbox {                         /* see wire.h */
@@ -43,8 +43,8 @@ struct loop {
 	int epoll;
 	bool stop;
 	struct wheel wheel;
-	struct source *ready, **ready_last;
-	struct source *graves;
+	struct event *ready, **ready_last;
+	struct event *graves;
 	char *rbuf;                     /* LOOP_RBUF bytes: for whoever reads, until its turn ends */
 	struct outbox out;
 	void (*after)(struct loop *);   /* at the end of every turn; may be NULL */
@@ -56,10 +56,10 @@ int loop_init(struct loop *);
 void loop_free(struct loop *);
 
 /* Registers for EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET; -1 with errno. */
-int loop_add(struct loop *, struct source *);
-void loop_ready(struct loop *, struct source *);
+int loop_add(struct loop *, struct event *);
+void loop_ready(struct loop *, struct event *);
 /* Closes the descriptor and calls destroy() after the turn. Twice does no harm. */
-void loop_bury(struct loop *, struct source *);
+void loop_bury(struct loop *, struct event *);
 
 /* Turns until `stop`. `wait_ms` bounds the sleep (-1: no bound). */
 void loop_run(struct loop *);

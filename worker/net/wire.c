@@ -10,7 +10,7 @@ send_failed(struct wire *w, int error)
 {
 	w->error = (uint32_t)error;
 	chain_free(&w->held);
-	loop_ready(w->loop, &w->source);
+	loop_ready(w->loop, &w->event);
 }
 
 static void
@@ -18,7 +18,7 @@ shut_now(struct wire *w)
 {
 	if (w->shut_after && !w->shut && !w->held.len && !w->error) {
 		w->shut = true;
-		shutdown(w->source.fd, SHUT_WR);
+		shutdown(w->event.fd, SHUT_WR);
 	}
 }
 
@@ -28,18 +28,18 @@ send_out(struct wire *w, struct str a, struct str b)
 {
 	ssize_t n;
 
-	if (w->error || w->source.fd < 0)
+	if (w->error || w->event.fd < 0)
 		return;
 	if (w->held.len) {
 		n = 0;
 	} else if (!b.len) {
-		n = send(w->source.fd, a.at, a.len, MSG_NOSIGNAL);
+		n = send(w->event.fd, a.at, a.len, MSG_NOSIGNAL);
 	} else {
 		struct iovec v[2] = { { (void *)(uintptr_t)a.at, a.len },
 				      { (void *)(uintptr_t)b.at, b.len } };
 		struct msghdr m = { .msg_iov = v + !a.len, .msg_iovlen = 2 - !a.len };
 
-		n = sendmsg(w->source.fd, &m, MSG_NOSIGNAL);
+		n = sendmsg(w->event.fd, &m, MSG_NOSIGNAL);
 	}
 	if (n < 0) {
 		if (errno != EAGAIN && errno != EINTR && errno != ENOTCONN) {
@@ -70,7 +70,7 @@ send_held(struct wire *w)
 		ssize_t n;
 
 		m.msg_iovlen = (size_t)chain_iov(&w->held, v, 16);
-		n = sendmsg(w->source.fd, &m, MSG_NOSIGNAL);
+		n = sendmsg(w->event.fd, &m, MSG_NOSIGNAL);
 		if (n < 0) {
 			if (errno != EAGAIN && errno != EINTR && errno != ENOTCONN)
 				send_failed(w, errno);
@@ -82,7 +82,7 @@ send_held(struct wire *w)
 }
 
 static void
-wire_turn(struct source *s, uint32_t events)
+wire_turn(struct event *s, uint32_t events)
 {
 	struct wire *w = (struct wire *)s;
 
@@ -113,7 +113,7 @@ wire_fire(struct timer *t)
 }
 
 static void
-wire_destroy(struct source *s)
+wire_destroy(struct event *s)
 {
 	struct wire *w = (struct wire *)s;
 
@@ -124,19 +124,19 @@ int
 wire_open(struct wire *w, struct loop *l, int fd, const struct wire_ops *ops)
 {
 	memset(w, 0, sizeof(*w));
-	w->source.turn = wire_turn;
-	w->source.destroy = wire_destroy;
-	w->source.fd = fd;
+	w->event.turn = wire_turn;
+	w->event.destroy = wire_destroy;
+	w->event.fd = fd;
 	w->ops = ops;
 	w->loop = l;
 	w->timer.fire = wire_fire;
-	return loop_add(l, &w->source);
+	return loop_add(l, &w->event);
 }
 
 void
 wire_close(struct wire *w)
 {
-	if (w->source.buried)
+	if (w->event.buried)
 		return;
 	if (w->loop->out.wire == w) {
 		wire_flush(w->loop);
@@ -144,7 +144,7 @@ wire_close(struct wire *w)
 	}
 	timer_remove(&w->loop->wheel, &w->timer);
 	chain_free(&w->held);
-	loop_bury(w->loop, &w->source);
+	loop_bury(w->loop, &w->event);
 }
 
 void
@@ -156,8 +156,8 @@ wire_abort(struct wire *w)
 		w->loop->out.wire = NULL;
 		w->loop->out.len = 0;
 	}
-	if (!w->source.buried)
-		setsockopt(w->source.fd, SOL_SOCKET, SO_LINGER, &l, sizeof(l));
+	if (!w->event.buried)
+		setsockopt(w->event.fd, SOL_SOCKET, SO_LINGER, &l, sizeof(l));
 	wire_close(w);
 }
 
@@ -235,5 +235,5 @@ wire_recv(struct wire *w, size_t max)
 
 	if (l->out.wire)
 		wire_flush(l);
-	return recv(w->source.fd, l->rbuf, max < LOOP_RBUF ? max : LOOP_RBUF, 0);
+	return recv(w->event.fd, l->rbuf, max < LOOP_RBUF ? max : LOOP_RBUF, 0);
 }

@@ -30,7 +30,7 @@ struct wire_ops {
 };
 
 struct wire {
-	struct source source;           /* first */
+	struct event event;           /* first */
 	const struct wire_ops *ops;
 	struct loop *loop;
 	struct timer timer;
