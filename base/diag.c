@@ -7,10 +7,10 @@
 #include "base/json_write.h"
 
 enum {
-	KEPT = 1000,                    /* findings; a hostile file may have millions */
-	SHOWN = 50,                     /* errors, and as many warnings */
-	LINE_WIDTH = 160,               /* of an excerpt */
-	LINE_LEAD = 80,                 /* shown before the place in a line longer than that */
+	KEPT = 1000,      /* findings; a hostile file may have millions */
+	SHOWN = 50,       /* errors, and as many warnings */
+	LINE_WIDTH = 160, /* of an excerpt */
+	LINE_LEAD = 80,   /* shown before the place in a line longer than that */
 	WORD_MAX = 63,
 };
 
@@ -37,8 +37,9 @@ diag_file(struct diag *d, const char *name, struct str text)
 	d->nfiles++;
 }
 
-static void
-add(struct diag *d, enum diag_level level, int code, struct where w, const char *fmt, va_list args)
+static void __attribute__((format(printf, 5, 0)))
+add(struct diag *d, enum diag_level level, int code, struct where w, const char *fmt,
+    va_list args)
 {
 	if (level != DIAG_NOTE)
 		d->dropping = d->errors + d->warnings >= KEPT;
@@ -189,7 +190,8 @@ print_item(const struct diag *d, const struct diag_item *item, FILE *out)
 		fprintf(out, "%s: ", w.file);
 	fprintf(out, "%s: %.*s", names[item->level], STR_ARG(item->text));
 	if (item->code)
-		fprintf(out, " [%c%d]", item->level == DIAG_ERROR ? 'E' : 'W', item->code);
+		fprintf(out, " [%c%d]", item->level == DIAG_ERROR ? 'E' : 'W',
+			item->code);
 	fputc('\n', out);
 	if (f && w.line && item->level != DIAG_NOTE)
 		print_caret(f, w, out);
@@ -290,7 +292,8 @@ json_item(struct json_write *j, const struct diag_item *item)
 	json_key(j, STR("level"));
 	json_str(j, str_of(names[item->level]));
 	if (item->code) {
-		snprintf(code, sizeof(code), "%c%d", item->level == DIAG_ERROR ? 'E' : 'W', item->code);
+		snprintf(code, sizeof(code), "%c%d",
+			 item->level == DIAG_ERROR ? 'E' : 'W', item->code);
 		json_key(j, STR("code"));
 		json_str(j, str_of(code));
 	}
@@ -311,7 +314,8 @@ json_item(struct json_write *j, const struct diag_item *item)
 static size_t
 json_room(const struct diag_item *item)
 {
-	return 256 + 6 * (item->text.len + (item->where.file ? strlen(item->where.file) : 0));
+	return 256 +
+	       6 * (item->text.len + (item->where.file ? strlen(item->where.file) : 0));
 }
 
 void
@@ -327,7 +331,8 @@ diag_print_json(const struct diag *d, FILE *out)
 		size_t room = json_room(item);
 		struct json_write j;
 
-		for (const struct diag_item *k = item->next; k && k->level == DIAG_NOTE; k = k->next)
+		for (const struct diag_item *k = item->next; k && k->level == DIAG_NOTE;
+		     k = k->next)
 			room += json_room(k);
 
 		char *text = arena_alloc(d->arena, room);

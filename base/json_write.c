@@ -64,7 +64,8 @@ utf8_len(struct str s)
 	for (size_t i = 0; i < sizeof(forms) / sizeof(*forms); i++) {
 		if (p[0] < forms[i].first_min || p[0] > forms[i].first_max)
 			continue;
-		if (s.len < forms[i].len || p[1] < forms[i].second_min || p[1] > forms[i].second_max)
+		if (s.len < forms[i].len || p[1] < forms[i].second_min ||
+		    p[1] > forms[i].second_max)
 			return 0;
 		for (size_t k = 2; k < forms[i].len; k++)
 			if ((p[k] & 0xc0) != 0x80)
@@ -94,8 +95,9 @@ put_string(struct json_write *j, struct str s)
 	while (s.len) {
 		size_t run = 0;
 
-		while (run < s.len && (unsigned char)s.at[run] >= 0x20 && (unsigned char)s.at[run] < 0x7f &&
-		       s.at[run] != '"' && s.at[run] != '\\')
+		while (run < s.len && (unsigned char)s.at[run] >= 0x20 &&
+		       (unsigned char)s.at[run] < 0x7f && s.at[run] != '"' &&
+		       s.at[run] != '\\')
 			run++;
 		put(j, s.at, run);
 		s = str_from(s, run);

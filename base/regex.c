@@ -91,12 +91,14 @@ take_names(struct regex *r, struct arena *a)
 		unsigned group = (unsigned)entry[0] << 8 | entry[1];
 
 		if (group >= 1 && group <= r->groups)
-			r->names[group - 1] = arena_str(a, str_of((const char *)entry + 2));
+			r->names[group - 1] =
+				arena_str(a, str_of((const char *)entry + 2));
 	}
 }
 
 struct regex *
-regex_compile(struct arena *a, struct str pattern, bool caseless, struct str *error, size_t *offset)
+regex_compile(struct arena *a, struct str pattern, bool caseless, struct str *error,
+	      size_t *offset)
 {
 	int code_of_error = 0;
 	size_t at = 0;
@@ -235,7 +237,8 @@ regex_match(const struct regex *r, const struct regex_jit *jit, struct str subje
 
 	for (int i = 0; i < REGEX_GROUPS; i++) {
 		m->group[i] = STR_NONE;
-		if (i < rc && ends[2 * i] != PCRE2_UNSET && ends[2 * i] <= ends[2 * i + 1])
+		if (i < rc && ends[2 * i] != PCRE2_UNSET &&
+		    ends[2 * i] <= ends[2 * i + 1])
 			m->group[i] = (struct str){ (const char *)text + ends[2 * i],
 						    ends[2 * i + 1] - ends[2 * i] };
 	}

@@ -5,11 +5,11 @@ EXTRA_DIST += tests/fuzz/seeds
 FUZZ_TARGETS =
 if FUZZ
 FUZZ_MAIN =
-FUZZ_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+LINK_FUZZ = $(AM_LDFLAGS) -fsanitize=fuzzer
 noinst_PROGRAMS += $(FUZZ_TARGETS)
 else
 FUZZ_MAIN = tests/fuzz/replay.c
-FUZZ_LDFLAGS = $(AM_LDFLAGS)
+LINK_FUZZ = $(AM_LDFLAGS)
 check_PROGRAMS += $(FUZZ_TARGETS)
 TESTS += $(FUZZ_TARGETS)
 endif
@@ -17,4 +17,4 @@ endif
 FUZZ_TARGETS += tests/fuzz/fuzz_uri
 tests_fuzz_fuzz_uri_SOURCES = tests/fuzz/fuzz_uri.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_uri_LDADD = $(LIBS_http)
-tests_fuzz_fuzz_uri_LDFLAGS = $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_uri_LDFLAGS = $(LINK_FUZZ)

@@ -19,7 +19,9 @@ START_TEST(bytes_come_out_as_they_went_in)
 	for (size_t i = 0; i < sizeof(in); i++)
 		in[i] = byte_at(i);
 	for (size_t i = 0; i < sizeof(in); i += 7000)
-		chain_append(&c, str_first(str_from((struct str){ in, sizeof(in) }, i), 7000), sizeof(in));
+		chain_append(&c,
+			     str_first(str_from((struct str){ in, sizeof(in) }, i), 7000),
+			     sizeof(in));
 	ck_assert_uint_eq(c.len, sizeof(in));
 	while (c.len) {
 		struct iovec v[4];
@@ -29,7 +31,8 @@ START_TEST(bytes_come_out_as_they_went_in)
 		ck_assert_int_gt(n, 0);
 		for (int i = 0; i < n; i++)
 			for (size_t k = 0; k < v[i].iov_len; k++)
-				ck_assert_int_eq(((char *)v[i].iov_base)[k], byte_at(out + seen++));
+				ck_assert_int_eq(((char *)v[i].iov_base)[k],
+						 byte_at(out + seen++));
 		step = step * 3 % 20011;
 		if (step > c.len)
 			step = c.len;

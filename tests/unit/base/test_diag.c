@@ -201,9 +201,14 @@ int
 main(void)
 {
 	const TTest *const tests[] = {
-		a_finding_shows_its_line, tabs_and_characters_keep_the_caret_in_place,
-		findings_are_in_order_of_file_and_line, at_most_fifty_errors_are_shown, no_findings,
-		nothing_in_a_line_reaches_the_terminal, json_has_everything, a_place_within_a_string,
+		a_finding_shows_its_line,
+		tabs_and_characters_keep_the_caret_in_place,
+		findings_are_in_order_of_file_and_line,
+		at_most_fifty_errors_are_shown,
+		no_findings,
+		nothing_in_a_line_reaches_the_terminal,
+		json_has_everything,
+		a_place_within_a_string,
 		the_nearest_word_is_suggested,
 	};
 

@@ -102,7 +102,9 @@ int
 main(void)
 {
 	const TTest *const tests[] = {
-		lines_have_time_level_role_and_pid, the_journal_gets_priorities, a_line_stays_one_line,
+		lines_have_time_level_role_and_pid,
+		the_journal_gets_priorities,
+		a_line_stays_one_line,
 		random_numbers_differ,
 	};
 

@@ -21,7 +21,8 @@ START_TEST(what_is_put_is_found)
 
 	arena_init(&a, NULL, 0, 1 << 24);
 	for (int i = 0; i < N; i++)
-		ck_assert_ptr_null(map_put(&m, &a, arena_printf(&a, "name-%d", i), &values[i]));
+		ck_assert_ptr_null(
+			map_put(&m, &a, arena_printf(&a, "name-%d", i), &values[i]));
 	ck_assert_uint_eq(m.count, N);
 	for (int i = 0; i < N; i++)
 		ck_assert_ptr_eq(map_get(&m, arena_printf(&a, "name-%d", i)), &values[i]);

@@ -11,7 +11,8 @@ compiled(const char *pattern, bool caseless)
 {
 	struct str error = STR_NONE;
 	size_t offset;
-	struct regex *r = regex_compile(&arena, str_of(pattern), caseless, &error, &offset);
+	struct regex *r =
+		regex_compile(&arena, str_of(pattern), caseless, &error, &offset);
 
 	ck_assert_msg(r, "%s: %.*s", pattern, STR_ARG(error));
 	return r;
@@ -67,8 +68,10 @@ START_TEST(bad_patterns_say_what_and_where)
 		struct str error = STR_NONE;
 		size_t offset = 99;
 
-		ck_assert_ptr_null(regex_compile(&arena, str_of(bad[i].pattern), false, &error, &offset));
-		ck_assert_msg(strstr(error.at, bad[i].says) != NULL, "%s: %s", bad[i].pattern, error.at);
+		ck_assert_ptr_null(regex_compile(&arena, str_of(bad[i].pattern), false,
+						 &error, &offset));
+		ck_assert_msg(strstr(error.at, bad[i].says) != NULL, "%s: %s",
+			      bad[i].pattern, error.at);
 		ck_assert_uint_eq(offset, bad[i].offset);
 	}
 	arena_reset(&arena);
@@ -84,9 +87,11 @@ START_TEST(too_many_groups_are_refused)
 	arena_init(&arena, NULL, 0, 1 << 20);
 	for (int i = 0; i < 31; i++)
 		memcpy(pattern + 3 * i, "(a)", 4);
-	ck_assert_ptr_nonnull(regex_compile(&arena, str_of(pattern), false, &error, &offset));
+	ck_assert_ptr_nonnull(
+		regex_compile(&arena, str_of(pattern), false, &error, &offset));
 	memcpy(pattern + 3 * 31, "(a)", 4);
-	ck_assert_ptr_null(regex_compile(&arena, str_of(pattern), false, &error, &offset));
+	ck_assert_ptr_null(
+		regex_compile(&arena, str_of(pattern), false, &error, &offset));
 	ck_assert_str_eq(error.at, "32 capture groups; at most 31 are kept");
 	arena_reset(&arena);
 }
@@ -116,7 +121,8 @@ END_TEST
 START_TEST(patterns_live_in_an_image)
 {
 	size_t size = 65536;
-	char *image = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *image = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	ck_assert_ptr_ne(image, MAP_FAILED);
 	arena_init(&arena, image, size, 0);
@@ -158,9 +164,13 @@ int
 main(void)
 {
 	const TTest *const tests[] = {
-		groups_and_names_are_told, case_can_be_ignored, bad_patterns_say_what_and_where,
-		too_many_groups_are_refused, a_pattern_that_runs_away_is_a_mismatch,
-		patterns_live_in_an_image, scratch_memory_does_not_stay_in_the_arena,
+		groups_and_names_are_told,
+		case_can_be_ignored,
+		bad_patterns_say_what_and_where,
+		too_many_groups_are_refused,
+		a_pattern_that_runs_away_is_a_mismatch,
+		patterns_live_in_an_image,
+		scratch_memory_does_not_stay_in_the_arena,
 	};
 
 	return unit_run("base/regex", tests, sizeof(tests) / sizeof(*tests));

@@ -45,7 +45,8 @@ START_TEST(numbers_are_written)
 	char buf[20];
 
 	unit_str_eq((struct str){ buf, (size_t)(str_put_u64(buf, 0) - buf) }, "0");
-	unit_str_eq((struct str){ buf, (size_t)(str_put_u64(buf, 1234567) - buf) }, "1234567");
+	unit_str_eq((struct str){ buf, (size_t)(str_put_u64(buf, 1234567) - buf) },
+		    "1234567");
 	unit_str_eq((struct str){ buf, (size_t)(str_put_u64(buf, ULLONG_MAX) - buf) },
 		    "18446744073709551615");
 }
@@ -81,8 +82,9 @@ int
 main(void)
 {
 	const TTest *const tests[] = {
-		split_takes_every_part, numbers_are_digits_within_the_limit, numbers_are_written,
-		slices_compare_and_cut, hashes_differ_where_slices_do,
+		split_takes_every_part,        numbers_are_digits_within_the_limit,
+		numbers_are_written,           slices_compare_and_cut,
+		hashes_differ_where_slices_do,
 	};
 
 	return unit_run("base/str", tests, sizeof(tests) / sizeof(*tests));
