@@ -166,36 +166,32 @@ serve_abort(struct worker *w)
 	}
 }
 
-static struct listen *
-listen_find(struct worker *w, struct str address)
-{
-	for (struct list *l = w->listens.next; l != &w->listens; l = l->next) {
-		struct listen *n = list_entry(l, struct listen, link);
-
-		if (str_eq(n->address, address))
-			return n;
-	}
-	return NULL;
-}
-
+/* Sockets of one address may be several: those of slots that no longer have a worker. */
 static int
 open_bind(struct worker *w, struct site *s, struct str address)
 {
-	struct listen *l = listen_find(w, address);
-	int fd;
+	struct listen *n;
+	int fd, found = 0;
 
-	if (l) {
-		l->user = s;
-		return 0;
+	for (struct list *l = w->listens.next; l != &w->listens; l = l->next) {
+		n = list_entry(l, struct listen, link);
+		if (!str_eq(n->address, address))
+			continue;
+		n->user = s;
+		found++;
 	}
-	fd = socket_take(w, address);
-	l = fd < 0 ? NULL : listen_start(&w->loop, fd, address, on_accept, s);
-	if (!l) {
+	while ((fd = socket_take(w, address)) >= 0) {
+		n = listen_start(&w->loop, fd, address, on_accept, s);
+		if (!n) {
+			close(fd);
+			continue;
+		}
+		list_append(&w->listens, &n->link);
+		found++;
+	}
+	if (!found)
 		log_error("no socket for %.*s", STR_ARG(address));
-		return -1;
-	}
-	list_append(&w->listens, &l->link);
-	return 0;
+	return found ? 0 : -1;
 }
 
 static bool

@@ -321,7 +321,7 @@ worker_run(const struct worker_start *s)
 	}
 	for (size_t i = 0; i < s->nsockets; i++)
 		serve_socket(w, s->sockets[i].address, s->sockets[i].fd);
-	g = generation_bind(w, s->image, 0, 0, &error);
+	g = generation_bind(w, s->image, s->at, s->size, &error);
 	if (!g) {
 		log_error("cannot begin: %s", error);
 		return 1;

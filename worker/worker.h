@@ -51,6 +51,8 @@ struct worker_start {
 	struct stats stats;
 	struct ring *ring;
 	const struct image *image;      /* mapped */
+	uintptr_t at;                   /* its slice of the window: `size` bytes there are let go of after the */
+	size_t size;                    /* image's last use; 0: never */
 	struct worker_socket *sockets;
 	size_t nsockets;
 };
