@@ -121,7 +121,7 @@ json_document(struct arena *a, const struct problem *p)
 	char *buf = arena_alloc_aligned(a, size, 1);
 	struct json_write j;
 
-	json_begin(&j, buf, size);
+	json_begin(&j, buf, size - 1);
 	json_open(&j, '{');
 	member(&j, STR("type"), STR("about:blank"));
 	member(&j, STR("title"), p->title);
@@ -132,7 +132,7 @@ json_document(struct arena *a, const struct problem *p)
 	member(&j, STR("reason"), p->reason);
 	member(&j, STR("request_id"), p->request_id);
 	json_close(&j, '}');
-	json_raw(&j, STR("\n"));
+	*j.at++ = '\n';
 	return (struct str){ buf, (size_t)(j.at - buf) };
 }
 
