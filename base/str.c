@@ -33,6 +33,17 @@ str_u64(struct str s, unsigned long long max, unsigned long long *value)
 
 	if (!s.len)
 		return false;
+	if (s.len < 19) {                       /* cannot overflow */
+		for (size_t i = 0; i < s.len; i++) {
+			unsigned digit = (unsigned)(unsigned char)s.at[i] - '0';
+
+			if (digit > 9)
+				return false;
+			n = n * 10 + digit;
+		}
+		*value = n;
+		return n <= max;
+	}
 	for (size_t i = 0; i < s.len; i++) {
 		unsigned digit = (unsigned)(unsigned char)s.at[i] - '0';
 
@@ -47,15 +58,18 @@ str_u64(struct str s, unsigned long long max, unsigned long long *value)
 char *
 str_put_u64(char *to, unsigned long long n)
 {
-	char digits[20];
-	size_t at = sizeof(digits);
+	unsigned long long power = 10;
+	size_t len = 1;
+	char *end;
 
-	do {
-		digits[--at] = (char)('0' + n % 10);
-		n /= 10;
-	} while (n);
-	memcpy(to, digits + at, sizeof(digits) - at);
-	return to + sizeof(digits) - at;
+	while (len < 20 && n >= power) {
+		len++;
+		power *= 10;
+	}
+	end = to + len;
+	for (char *at = end; at > to; n /= 10)
+		*--at = (char)('0' + n % 10);
+	return end;
 }
 
 /* FNV-1a over words of eight bytes, mixed at the end so that every bit of the result

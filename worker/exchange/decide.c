@@ -9,10 +9,10 @@
 static struct str
 plain_host(struct exchange *x)
 {
-	struct str host, port;
+	struct str host = x->request.hostname, port;
 	char *copy;
 
-	if (!uri_authority(x->request.host, &host, &port))
+	if (!host.len && !uri_authority(x->request.host, &host, &port))
 		return STR_NONE;
 	if (host.len > 1 && host.at[host.len - 1] == '.')
 		host.len--;

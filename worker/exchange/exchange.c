@@ -216,6 +216,17 @@ exchange_id(struct exchange *x)
 }
 
 struct str
+exchange_client_ip(struct exchange *x)
+{
+	if (!x->client_text.len) {
+		char *to = arena_alloc_aligned(&x->arena, ADDR_TEXT, 1);
+
+		x->client_text = (struct str){ to, (size_t)(addr_put_ip(to, &x->client_addr) - to) };
+	}
+	return x->client_text;
+}
+
+struct str
 exchange_capture(const struct exchange *x, struct str name)
 {
 	const struct route *r = x->match.route;

@@ -42,6 +42,7 @@ struct exchange {
 	struct addr peer;               /* of the socket */
 	struct addr client_addr;        /* believed: the peer, or what a trusted one says (X-Forwarded-For …) */
 	struct str scheme;              /* "http" or "https", as the client used it */
+	struct str client_text;         /* client_addr without port, once asked for */
 	bool trusted;                   /* the peer is in the listener's `trust` */
 
 	/* What is asked. `request.path` is what is forwarded; policies may change headers, method stays. */
@@ -128,6 +129,9 @@ void *exchange_bound(const struct exchange *);
 
 /* The request id as text: 32 hex digits, or what a trusted peer gave. */
 struct str exchange_id(struct exchange *);
+
+/* x->client_addr as text, without port. */
+struct str exchange_client_ip(struct exchange *);
 
 /* The time inside, ns. */
 uint64_t exchange_duration(const struct exchange *);

@@ -73,10 +73,9 @@ write_record(struct exchange *x)
 		.method = x->request.method_text,
 		.host = x->host,
 		.path = x->path,
+		.client = exchange_client_ip(x),
 	};
-	char client[ADDR_TEXT];
 
-	t.client = (struct str){ client, (size_t)(addr_put_ip(client, &x->client_addr) - client) };
 	r->status = x->status;
 	r->fault = (uint16_t)x->fault;
 	r->id[0] = x->id[0];

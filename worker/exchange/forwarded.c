@@ -75,7 +75,7 @@ forwarded_client(struct exchange *x, const struct trust *t)
 	bool rfc7239 = !headers_has(h, TOKEN_X_FORWARDED_FOR);
 	enum token token = rfc7239 ? TOKEN_FORWARDED : TOKEN_X_FORWARDED_FOR;
 	const struct header *proto;
-	struct str scheme;
+	struct str list, scheme = STR_NONE;
 	int hops = 0;
 
 	x->client_addr = x->peer;
@@ -91,8 +91,8 @@ forwarded_client(struct exchange *x, const struct trust *t)
 		return;
 	for (const struct header *next = proto; next; next = headers_next(h, next))
 		proto = next;
-	scheme = proto->value;
-	last_element(&scheme, &scheme);
+	list = proto->value;
+	last_element(&list, &scheme);
 	if (str_caseeq(scheme, STR("https")))
 		x->scheme = STR("https");
 	else if (str_caseeq(scheme, STR("http")))
@@ -204,7 +204,7 @@ forwarded_write(struct exchange *x, unsigned what)
 			if (proxy_only(&h->at[i]))
 				h->at[i].gone = true;
 	if (x->peer.family == AF_INET || x->peer.family == AF_INET6)
-		peer = address(x, &x->peer);
+		peer = x->trusted ? address(x, &x->peer) : exchange_client_ip(x);
 	if (what & FORWARDED_X)
 		write_x(x, peer);
 	if (what & FORWARDED_RFC7239)

@@ -226,7 +226,7 @@ template_pairs_parse(struct conf_load *load, const struct conf_node *node, struc
 		const struct conf_node *child = conf_child(node, i);
 
 		pairs->at[i].key = arena_str(conf_arena(load), conf_name_of(child));
-		pairs->at[i].key_where = conf_where(child);
+		pairs->at[i].key_where = conf_name_where(child);
 		if (template_parse(load, child, STR_NONE, w, &pairs->at[i].value) < 0)
 			rc = -1;
 	}

@@ -213,6 +213,7 @@ check_host(struct msg *m, const struct h1_lines *l)
 	if (h1_lines_twice(l, TOKEN_HOST) || !value.len ||
 	    !uri_authority(value, &host, &port) || !host.len)
 		return FAULT_BAD_HOST;
+	m->hostname = host;
 	if (m->host.at)
 		return same_authority(m, host, port) ? FAULT_NONE : FAULT_HOST_MISMATCH;
 	m->host = value;
@@ -515,14 +516,14 @@ void
 msg_rebase(struct msg *m, const char *from, const char *to, size_t len)
 {
 	struct str *slices[] = {
-		&m->method_text, &m->target, &m->scheme, &m->host, &m->path, &m->query,
-		&m->reason, &m->upgrade_to,
+		&m->method_text, &m->target, &m->scheme, &m->host, &m->hostname, &m->path,
+		&m->query, &m->reason, &m->upgrade_to,
 	};
 
 	for (size_t i = 0; i < sizeof(slices) / sizeof(*slices); i++)
 		rebase(slices[i], from, to, len);
 	for (uint32_t i = 0; i < m->headers.n; i++) {
-		rebase(&m->headers.at[i].name, from, to, len);
-		rebase(&m->headers.at[i].value, from, to, len);
+		m->headers.at[i].name.at += to - from;
+		m->headers.at[i].value.at += to - from;
 	}
 }

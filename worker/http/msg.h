@@ -39,6 +39,7 @@ struct msg {
 	struct str target;              /* as received */
 	struct str scheme;              /* of an absolute-form target, else empty */
 	struct str host;                /* authority without userinfo: "api.example.com:8443", as received */
+	struct str hostname;            /* of `host`, without the port; empty: not looked at */
 	struct str path, query;         /* as received; query without "?"; "*" for OPTIONS * */
 	bool has_query;                 /* a "?" was there, even if nothing follows */
 	struct str reason;              /* responses: the reason phrase */

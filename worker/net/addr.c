@@ -120,9 +120,15 @@ static char *
 put_ip4(char *to, const uint8_t *ip)
 {
 	for (int i = 0; i < 4; i++) {
+		unsigned n = ip[i];
+
 		if (i)
 			*to++ = '.';
-		to = str_put_u64(to, ip[i]);
+		if (n >= 100)
+			*to++ = (char)('0' + n / 100);
+		if (n >= 10)
+			*to++ = (char)('0' + n / 10 % 10);
+		*to++ = (char)('0' + n % 10);
 	}
 	return to;
 }
