@@ -2,5 +2,5 @@
 dist_check_SCRIPTS = scripts/check-floors scripts/check-style
 TESTS += $(dist_check_SCRIPTS)
 
-EXTRA_DIST += .clang-format .editorconfig CHANGELOG.md CONTRIBUTING.md LICENSE README.md \
+EXTRA_DIST += .clang-format .editorconfig CONTRIBUTING.md LICENSE \
 	scripts tests/e2e tests/conf tests/bench

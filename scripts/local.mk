@@ -1,0 +1,40 @@
+# What make install puts in place besides the program and its manual pages. A configuration
+# that is there already is left alone.
+unitdir = $(systemdsystemunitdir)
+logrotatedir = $(sysconfdir)/logrotate.d
+sysusersdir = $(prefix)/lib/sysusers.d
+confdir = $(sysconfdir)/postern
+samplesdir = $(docdir)/samples
+
+SAMPLES = conf/samples/behind-firewall.conf conf/samples/browser-api.conf conf/samples/canary.conf \
+	conf/samples/internal.conf conf/samples/postern.conf conf/samples/static-answers.conf \
+	conf/samples/websocket.conf
+dist_samples_DATA = $(SAMPLES)
+dist_doc_DATA = README.md CHANGELOG.md
+
+# Files of the repository name the paths of Debian; these are the ones of this build.
+PATHS_SED = $(SED) -e 's|/usr/sbin/|$(sbindir)/|g' -e 's|/etc/postern|$(confdir)|g' \
+	-e 's|/run/postern|$(runstatedir)/postern|g' -e 's|/var/log/|$(localstatedir)/log/|g' \
+	-e 's|/var/lib/|$(localstatedir)/lib/|g'
+
+install-data-local:
+	$(MKDIR_P) "$(DESTDIR)$(confdir)" "$(DESTDIR)$(logrotatedir)" "$(DESTDIR)$(sysusersdir)"
+	test -f "$(DESTDIR)$(confdir)/postern.conf" || \
+		$(INSTALL_DATA) $(srcdir)/conf/samples/postern.conf "$(DESTDIR)$(confdir)/postern.conf"
+	$(PATHS_SED) $(srcdir)/scripts/postern.logrotate >"$(DESTDIR)$(logrotatedir)/postern"
+	$(PATHS_SED) $(srcdir)/scripts/postern.sysusers >"$(DESTDIR)$(sysusersdir)/postern.conf"
+	chmod 644 "$(DESTDIR)$(logrotatedir)/postern" "$(DESTDIR)$(sysusersdir)/postern.conf"
+if INSTALL_UNIT
+	$(MKDIR_P) "$(DESTDIR)$(unitdir)"
+	$(PATHS_SED) $(srcdir)/scripts/postern.service >"$(DESTDIR)$(unitdir)/postern.service"
+	chmod 644 "$(DESTDIR)$(unitdir)/postern.service"
+endif
+
+uninstall-local:
+	! cmp -s $(srcdir)/conf/samples/postern.conf "$(DESTDIR)$(confdir)/postern.conf" || \
+		rm -f "$(DESTDIR)$(confdir)/postern.conf"
+	rm -f "$(DESTDIR)$(logrotatedir)/postern" "$(DESTDIR)$(sysusersdir)/postern.conf"
+	rm -f "$(DESTDIR)$(unitdir)/postern.service"
+
+dist-hook:
+	find "$(distdir)" -name __pycache__ -exec rm -rf {} +
