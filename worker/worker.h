@@ -37,6 +37,9 @@ const struct conf_type *const *worker_types(void);
  * check). What is wrong goes to the diag; NULL on errors. */
 struct image *worker_compile(const struct conf_model *, struct arena *, struct stats *, struct diag *);
 
+/* The same without the tests, and without series: for who only wants to ask (postern route). */
+struct image *worker_image(const struct conf_model *, struct arena *, struct diag *);
+
 struct worker_socket {
 	struct str address;             /* conf_bind.text */
 	int fd;                         /* listening, non-blocking, this slot's own */

@@ -1,1 +1,6 @@
 # unit tests of worker
+
+check_PROGRAMS += tests/unit/worker/test_dryrun
+tests_unit_worker_test_dryrun_SOURCES = tests/unit/worker/test_dryrun.c
+tests_unit_worker_test_dryrun_LDADD = $(UNIT_LIBS_worker)
+TESTS += tests/unit/worker/test_dryrun
