@@ -1,5 +1,109 @@
-int
-main(void)
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/diag.h"
+#include "conf/load.h"
+#include "master/cli/cli.h"
+#include "master/master.h"
+#include "worker/worker.h"
+
+static const char usage[] =
+	"postern - an API gateway\n"
+	"\n"
+	"  postern [-c FILE]       serve, in the foreground (default " POSTERN_SYSCONFDIR "/postern.conf)\n"
+	"  postern -t [-c FILE]    check the configuration, say everything that is wrong\n"
+	"  postern -T [-c FILE]    print the whole effective configuration\n"
+	"  postern --single        serve in one process, without forking (for debuggers)\n"
+	"  postern -V, --version   print the version\n"
+	"  postern -h, --help      print this\n"
+	"\n"
+	"Signals: HUP reload, USR1 reopen logs, USR2 upgrade the binary, QUIT finish and stop,\n"
+	"TERM stop soon, INT stop now.\n"
+	"\n";
+
+enum { OPTION_SINGLE = 256 };
+
+static const struct option options[] = {
+	{ "config", required_argument, NULL, 'c' },
+	{ "single", no_argument, NULL, OPTION_SINGLE },
+	{ "version", no_argument, NULL, 'V' },
+	{ "help", no_argument, NULL, 'h' },
+	{ NULL, 0, NULL, 0 },
+};
+
+static int
+check(char *program, char *file)
 {
-	return 0;
+	char verb[] = "check", option[] = "-c";
+	char *argv[] = { program, verb, option, file, NULL };
+
+	return cli_run(4, argv);
+}
+
+static int
+dump(const char *file)
+{
+	struct arena findings;
+	struct diag d;
+	int rc;
+
+	arena_init(&findings, NULL, 0, (size_t)256 << 20);
+	diag_init(&d, &findings);
+	rc = conf_dump(file, worker_types(), &d, stdout);
+	if (d.errors || d.warnings)
+		diag_print(&d, stderr);
+	arena_reset(&findings);
+	return rc < 0 || fflush(stdout) != 0 ? 1 : 0;
+}
+
+int
+main(int argc, char **argv)
+{
+	char standard[] = POSTERN_SYSCONFDIR "/postern.conf", *file = standard;
+	bool single = false, checks = false, dumps = false;
+	int c, status;
+
+	if (argc > 1 && argv[1][0] != '-') {
+		status = cli_run(argc, argv);
+		if (status >= 0)
+			return status;
+		fprintf(stderr, "postern: no verb \"%s\". Next: postern --help\n", argv[1]);
+		return 2;
+	}
+	while ((c = getopt_long(argc, argv, "c:tTVh", options, NULL)) != -1)
+		switch (c) {
+		case 'c':
+			file = optarg;
+			break;
+		case 't':
+			checks = true;
+			break;
+		case 'T':
+			dumps = true;
+			break;
+		case 'V':
+			printf("postern %s\n", POSTERN_VERSION);
+			return 0;
+		case 'h':
+			fputs(usage, stdout);
+			return 0;
+		case OPTION_SINGLE:
+			single = true;
+			break;
+		default:
+			fprintf(stderr, "Next: postern --help\n");
+			return 2;
+		}
+	if (optind < argc) {
+		fprintf(stderr, "postern: \"%s\" is not expected here. Next: postern --help\n",
+			argv[optind]);
+		return 2;
+	}
+	if (checks)
+		return check(argv[0], file);
+	if (dumps)
+		return dump(file);
+	return master_run(file, argv, single);
 }

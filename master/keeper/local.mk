@@ -1,1 +1,1 @@
-libkeeper_a_SOURCES = 
+libkeeper_a_SOURCES = master/keeper/keeper.c master/keeper/keeper.h

@@ -1,0 +1,166 @@
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "master/master.h"
+#include "master/rundir.h"
+#include "shm/records.h"
+
+static char *
+text_of(struct str s)
+{
+	char *z = strndup(s.len ? s.at : "", s.len);
+
+	if (!z)
+		abort();
+	return z;
+}
+
+/* What an upgrade executes: the path by which we were found, not the file it led to, for that may be
+ * replaced by then. */
+static char *
+find_program(const char *name)
+{
+	const char *path = getenv("PATH");
+	char *copy = strdup(path ? path : ""), *rest = copy, *dir, at[PATH_MAX] = "", cwd[PATH_MAX];
+
+	if (!copy)
+		abort();
+	if (strchr(name, '/')) {
+		if (name[0] == '/' || !getcwd(cwd, sizeof(cwd)))
+			cwd[0] = '\0';
+		snprintf(at, sizeof(at), "%.2000s%s%.2000s", cwd, cwd[0] ? "/" : "", name);
+	} else {
+		while ((dir = strsep(&rest, ":"))) {
+			snprintf(at, sizeof(at), "%.2000s/%.2000s", *dir ? dir : ".", name);
+			if (access(at, X_OK) == 0)
+				break;
+		}
+	}
+	free(copy);
+	copy = strdup(at);
+	if (!copy)
+		abort();
+	return copy;
+}
+
+int
+setup_early(struct master *m)
+{
+	m->program = find_program(m->argv[0]);
+	m->row = -1;
+	m->lock = -1;
+	for (int i = 0; i < SLOTS_MAX; i++)
+		m->children[i].channel = -1;
+	m->upgrade.ready = -1;
+	m->reload.build.pipe = -1;
+	privs_files(0);
+	if (window_reserve(&m->window) < 0) {
+		log_error("no address space for configurations: %s", strerror(errno));
+		return -1;
+	}
+	return 0;
+}
+
+static int
+lock(struct master *m)
+{
+	m->lock = rundir_lock(m->rundir, m->bequest.lock);
+	if (m->lock >= 0)
+		return 0;
+	if (errno == EWOULDBLOCK)
+		log_error("another postern runs in %s (its pid is in postern.pid there): "
+			  "stop it, or give this one another gateway.rundir [E525]", m->rundir);
+	else
+		log_error("cannot lock %s/postern.lock: %s [E524]", m->rundir, strerror(errno));
+	return -1;
+}
+
+static int
+directory(const char *key, struct str path, const struct identity *id)
+{
+	char *z = text_of(path);
+	int rc = privs_directory(z, id);
+
+	if (rc < 0)
+		log_error("gateway.%s %s: %s [E524]", key, z, strerror(errno));
+	free(z);
+	return rc;
+}
+
+static int
+region(struct master *m)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%.4000s/region", m->rundir);
+	m->region = region_open(path, REGION_SIZE);
+	if (!m->region || !(m->slots = slots_open(m->region)) ||
+	    stats_open(&m->stats, m->region) < 0 || !(m->rings = rings_open(m->region))) {
+		log_error("%s: %s [E524]", path, strerror(errno));
+		return -1;
+	}
+	return 0;
+}
+
+int
+setup_region(struct master *m, const struct conf_gateway *g)
+{
+	char *user = text_of(g->user);
+	int rc = privs_identity(&m->identity, g->user);
+
+	if (rc < 0)
+		log_error("gateway.user: there is no user \"%s\" [E523]", user);
+	free(user);
+	if (rc < 0 || directory("rundir", g->rundir, &m->identity) < 0 ||
+	    directory("statedir", g->statedir, &m->identity) < 0)
+		return -1;
+	m->rundir = text_of(g->rundir);
+	if (g->pid_file.len)
+		m->pid_file = text_of(g->pid_file);
+	else if (asprintf(&m->pid_file, "%s/postern.pid", m->rundir) < 0)
+		abort();
+	return lock(m) < 0 || region(m) < 0 ? -1 : 0;
+}
+
+int
+setup_in_builder(void *master, const struct conf_gateway *g, struct stats *stats)
+{
+	struct master *m = master;
+	int rc = setup_region(m, g);
+
+	*stats = m->stats;
+	/* The master takes it next, perhaps before the builder is gone. */
+	if (m->lock >= 0 && m->lock != m->bequest.lock && m->forks)
+		close(m->lock);
+	return rc;
+}
+
+void
+setup_warn(const struct master *m, const struct conf_gateway *g)
+{
+	if (g->user.len && geteuid() != 0)
+		log_warn("not started as root: gateway.user = \"%.*s\" changes nothing",
+			 STR_ARG(g->user));
+	if (!str_eq(g->rundir, str_of(m->rundir)))
+		log_warn("gateway.rundir changes at the next start, not by a reload");
+	if (geteuid() == 0 && !str_eq(g->user, str_of(m->identity.name)))
+		log_warn("gateway.user changes at the next start, not by a reload");
+}
+
+unsigned
+setup_workers(const struct conf_gateway *g)
+{
+	unsigned n = g->workers > 0 ? (unsigned)g->workers : privs_cpus();
+
+	if (n > WORKERS_MAX) {
+		log_warn("%u workers are more than there can be: %d", n, WORKERS_MAX);
+		n = WORKERS_MAX;
+	}
+	return n;
+}
