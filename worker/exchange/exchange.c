@@ -144,8 +144,9 @@ exchange_begin(struct worker *w, struct generation *gen, struct h1 *client,
 {
 	struct exchange *x = take(w);
 
-	memset(&x->worker, 0, offsetof(struct exchange, arena) - offsetof(struct exchange, worker));
+	memset(&x->worker, 0, offsetof(struct exchange, request) - offsetof(struct exchange, worker));
 	arena_init(&x->arena, x->home, sizeof(x->home), ARENA_MAX);
+	x->response.headers = (struct headers){ 0 };
 	x->worker = w;
 	x->gen = gen;
 	x->gen->refs++;

@@ -45,8 +45,7 @@ struct exchange {
 	struct str client_text;         /* client_addr without port, once asked for */
 	bool trusted;                   /* the peer is in the listener's `trust` */
 
-	/* What is asked. `request.path` is what is forwarded; policies may change headers, method stays. */
-	struct msg request;
+	/* What is asked (beside `request`, below). */
 	struct str host;                /* lower case, without port */
 	struct str path;                /* normalised, before any rewrite */
 	uint64_t id[2];                 /* request id */
@@ -65,7 +64,6 @@ struct exchange {
 	struct stream *upstream;
 	struct cluster *cluster;
 	struct member *member;
-	struct msg response;
 	struct str answer;              /* body of an answer of our own */
 	uint16_t status;                /* sent to the client; 0: nothing yet */
 
@@ -107,7 +105,11 @@ struct exchange {
 	bool gone;                      /* over: nothing more is to be done with it */
 	const void *bound;              /* during a policy's call */
 
-	struct arena arena;             /* not zeroed: set up anew */
+	/* Not zeroed: the codec fills both from scratch. `request.path` is what is forwarded; policies
+	 * may change headers, the method stays. */
+	struct msg request;
+	struct msg response;
+	struct arena arena;
 	char home[EXCHANGE_HOME];
 };
 

@@ -297,7 +297,7 @@ server_timer(struct h1 *h)
 		}
 	} else if (h->rx == RX_HEAD && h->owner->on_request(h)) {
 		h->rx = RX_STOP;
-		h->stream.msg->keep_alive = false;
+		memset(h->stream.msg, 0, sizeof(*h->stream.msg));
 		h1_fault(h, FAULT_HEAD_TIMEOUT);
 	} else {
 		h1_close(h);

@@ -4,6 +4,8 @@
 #include "base/clock.h"
 #include "worker/http/h1_conn.h"
 
+enum { COPY_FIRST = 2048 };
+
 /* The framing of the message whose head is complete. */
 static void
 begin_body(struct h1 *h, const struct msg *m, bool *end)
@@ -72,25 +74,42 @@ bad_head(struct h1 *h, enum fault fault)
 	h1_fault(h, fault);
 }
 
-/* The head at the front of `buf`. Returns its length, 0 when it is not complete or bad. */
+static ptrdiff_t
+parse(struct h1 *h, struct str buf, enum fault *fault)
+{
+	struct stream *s = &h->stream;
+	const struct h1_limits *l = &h->rules->limits;
+
+	if (h->role == H1_SERVER)
+		return h1_parse_request(buf, l, s->arena, s->msg, fault);
+	return h1_parse_response(buf, l, s->arena, (enum method)h->method, s->msg, fault);
+}
+
+/* The head at the front of `buf`, taken into the arena. Returns its length, 0 when it is not complete or bad. */
 static size_t
 take_head(struct h1 *h, struct str buf)
 {
-	struct msg *m;
 	enum fault fault = FAULT_NONE;
+	struct arena *a;
 	ptrdiff_t n;
-	char *copy;
 
 	if (h->role == H1_SERVER && !h->owner->on_request(h)) {
 		h1_close(h);
 		return 0;
 	}
-	m = h->stream.msg;
-	if (h->role == H1_SERVER)
-		n = h1_parse_request(buf, &h->rules->limits, h->stream.arena, m, &fault);
-	else
-		n = h1_parse_response(buf, &h->rules->limits, h->stream.arena,
-				      (enum method)h->method, m, &fault);
+	a = h->stream.arena;
+	if (buf.len <= COPY_FIRST) {
+		/* Copying a few bytes too many is cheaper than moving every slice afterwards. */
+		char *copy = arena_alloc_aligned(a, buf.len, 1);
+
+		memcpy(copy, buf.at, buf.len);
+		n = parse(h, (struct str){ copy, buf.len }, &fault);
+	} else if ((n = parse(h, buf, &fault)) > 0) {
+		char *copy = arena_alloc_aligned(a, (size_t)n, 1);
+
+		memcpy(copy, buf.at, (size_t)n);
+		msg_rebase(h->stream.msg, buf.at, copy, (size_t)n);
+	}
 	if (n == H1_MORE) {
 		if (h->role == H1_SERVER) {
 			h->active = false;
@@ -102,9 +121,6 @@ take_head(struct h1 *h, struct str buf)
 		bad_head(h, fault);
 		return 0;
 	}
-	copy = arena_alloc_aligned(h->stream.arena, (size_t)n, 1);
-	memcpy(copy, buf.at, (size_t)n);
-	msg_rebase(m, buf.at, copy, (size_t)n);
 	return (size_t)n;
 }
 
