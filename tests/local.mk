@@ -4,3 +4,4 @@ TESTS += $(dist_check_SCRIPTS)
 
 EXTRA_DIST += .clang-format .editorconfig CONTRIBUTING.md LICENSE \
 	scripts tests/e2e tests/conf tests/bench
+EXTRA_DIST += .clang-tidy
