@@ -621,8 +621,12 @@ def alive(pid):
 
 
 def parent_of(pid):
-    with open("/proc/%d/stat" % pid) as f:
-        return int(f.read().rsplit(")", 1)[1].split()[1])
+    """0 when it is gone."""
+    try:
+        with open("/proc/%d/stat" % pid) as f:
+            return int(f.read().rsplit(")", 1)[1].split()[1])
+    except OSError:
+        return 0
 
 
 def title(pid):
@@ -757,14 +761,22 @@ class Gateway:
     def children(self):
         return children(self.master)
 
-    def role_pids(self, word):
-        return [p for p in self.children() if word in title(p)]
+    def stat(self):
+        """What `postern stat` says, as JSON."""
+        code, out, err = self.run("stat", "--rundir", self.path("run"), "-o", "json")
+        assert code == 0, err
+        return json.loads(out)
+
+    def counter(self, name):
+        return self.stat()["counters"][name]
 
     def workers(self):
-        return self.role_pids("worker")
+        """Pids of the workers, by number."""
+        rows = [p for p in self.stat()["processes"] if p["role"] == "worker" and parent_of(p["pid"]) == self.master]
+        return [p["pid"] for p in sorted(rows, key=lambda p: p["number"])]
 
     def keeper(self):
-        got = self.role_pids("keeper")
+        got = [p["pid"] for p in self.stat()["processes"] if p["role"] == "keeper" and parent_of(p["pid"]) == self.master]
         return got[0] if got else None
 
     def signal(self, sig):
@@ -776,12 +788,14 @@ class Gateway:
             self.write(conf)
         before = self.notify.count("RELOADING", "1")
         ready = self.notify.count("READY", "1")
+        status = self.notify.status()
         self.signal(signal.SIGHUP)
         if not wait:
             return None
         wait_for(lambda: self.notify.count("RELOADING", "1") > before and self.notify.count("READY", "1") > ready,
                  "RELOADING=1 and READY=1 after SIGHUP")
-        return self.notify.status()
+        # The revision is in it, so it is another one.
+        return wait_for(lambda: self.notify.status() != status and self.notify.status(), "a new STATUS", every=0.002)
 
     def log(self):
         try:
@@ -805,6 +819,11 @@ class Gateway:
             return self.wait_exit()
         return self.proc.returncode if self.proc else None
 
+    def adopt(self, pid):
+        """After a binary upgrade another process is the master."""
+        self.master = pid
+        self.pids = self.children()
+
     def all_pids(self):
         """Every process of ours: by session."""
         got = []
@@ -823,7 +842,14 @@ class Gateway:
         """Teardown: what must hold of every gateway."""
         problems = []
         try:
-            if self.proc and self.proc.poll() is None:
+            if self.proc and self.master != self.proc.pid and alive(self.master):
+                self.proc.poll()
+                self.signal(signal.SIGINT)
+                try:
+                    wait_for(lambda: not alive(self.master), "the end of the new master")
+                except AssertionError as e:
+                    problems.append(str(e))
+            elif self.proc and self.proc.poll() is None:
                 if self.stable and self.pids and self.children() != self.pids:
                     problems.append("processes changed: %r became %r" % (self.pids, self.children()))
                 self.signal(signal.SIGINT)
@@ -831,7 +857,7 @@ class Gateway:
                     self.proc.wait(DEADLINE)
                 except subprocess.TimeoutExpired:
                     problems.append("SIGINT did not end the gateway")
-            elif self.proc and not self.expect_exit:
+            elif self.proc and not self.expect_exit and self.master == self.proc.pid:
                 problems.append("the master had ended with %d" % self.proc.returncode)
             for pid in self.all_pids() if self.proc else []:
                 if not problems and not self.expect_exit:

@@ -17,7 +17,7 @@ class Watch:
     """The most memory that the workers took beyond what they had at the beginning."""
 
     def __init__(self, g):
-        self.pids = g.workers() or g.children()
+        self.pids = g.workers()
         self.base = self.now()
         self.most = 0
         self.stop = threading.Event()
