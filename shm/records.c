@@ -8,10 +8,11 @@
 enum { BLOCK = 16384, BLOCKS = RING_BYTES / BLOCK };
 #define PAGE 4096
 
-/* A position is the number of bytes ever written before it; where it lies is the position modulo RING_BYTES. A record that
- * begins near the end runs on into `tail`, so that it is always in one piece. `start` says for each block where its
- * first record begins: that is how a reader that was lapped finds the oldest. `head` is raised when a record is
- * complete, so that one that was cut short by a kill is simply written over. */
+/* A position is the number of bytes ever written before it; where it lies is the position
+ * modulo RING_BYTES. A record that begins near the end runs on into `tail`, so that it is
+ * always in one piece. `start` says for each block where its first record begins: so a
+ * reader that was lapped finds the oldest. `head` is raised when a record is complete, so
+ * that one that was cut short by a kill is simply written over. */
 struct ring {
 	_Atomic uint64_t head;
 	_Atomic uint64_t now[2];
@@ -95,8 +96,8 @@ ring_write(struct ring *ring, struct record *r, const struct record_texts *t)
 	atomic_store_explicit(&ring->head, next, memory_order_release);
 }
 
-/* Whether the bytes from `at` on are still there, when the head is `head` and its writer may be within
- * the next record. */
+/* Whether the bytes from `at` on are still there, when the head is `head` and its writer
+ * may be within the next record. */
 static bool
 still_there(uint64_t at, uint64_t head)
 {
@@ -107,7 +108,8 @@ static uint64_t
 oldest(const struct ring *ring, uint64_t head)
 {
 	for (unsigned i = 1; i <= BLOCKS; i++) {
-		uint64_t at = atomic_load_explicit(&ring->start[(head / BLOCK + i) % BLOCKS],
+		uint64_t block = (head / BLOCK + i) % BLOCKS;
+		uint64_t at = atomic_load_explicit(&ring->start[block],
 						   memory_order_relaxed);
 
 		if (at < head && still_there(at, head))
@@ -120,13 +122,15 @@ oldest(const struct ring *ring, uint64_t head)
 static bool
 record_whole(const struct record *r, uint32_t size)
 {
-	return r->size == size &&
-	       sizeof(*r) + r->method_len + r->host_len + r->path_len + r->client_len <= size &&
+	uint32_t texts = r->method_len + r->host_len + r->path_len + r->client_len;
+
+	return r->size == size && sizeof(*r) + texts <= size &&
 	       r->attempts <= RECORD_ATTEMPTS;
 }
 
 int
-ring_read(const struct ring *ring, uint64_t *cursor, void *buf, uint32_t size, uint64_t *lost)
+ring_read(const struct ring *ring, uint64_t *cursor, void *buf, uint32_t size,
+	  uint64_t *lost)
 {
 	uint64_t head = atomic_load_explicit(&ring->head, memory_order_acquire);
 	uint64_t at = *cursor ? *cursor : oldest(ring, head);
@@ -149,7 +153,7 @@ ring_read(const struct ring *ring, uint64_t *cursor, void *buf, uint32_t size, u
 	return (int)len;
 lapped:
 	head = atomic_load_explicit(&ring->head, memory_order_acquire);
-	/* What is still there and yet makes no sense is damage: nothing before the head can be trusted. */
+	/* What is still there and yet makes no sense is damage: go on from the head. */
 	*cursor = at <= head && !still_there(at, head) ? oldest(ring, head) : head;
 	if (lost)
 		*lost = *cursor > at ? *cursor - at : 0;

@@ -26,8 +26,8 @@ struct region_entry {
 	uint64_t at, len;               /* in the file; whole pages */
 };
 
-/* The first page of the file. Only `nsegments` changes once the file has its name: it is raised when an
- * entry is complete, so that a killed master leaves entries that nobody sees. */
+/* The first page of the file. Only `nsegments` changes once the file has its name: it is
+ * raised when an entry is complete, so that a killed master leaves what nobody sees. */
 struct region_header {
 	uint64_t magic;
 	uint64_t layout;
@@ -53,10 +53,14 @@ static uint64_t
 layout_hash(void)
 {
 	const uint64_t facts[] = {
-		1, PAGE, SEGMENTS_MAX, sizeof(struct region_header), sizeof(struct region_entry),
-		offsetof(struct region_header, boot), offsetof(struct region_header, nsegments),
-		offsetof(struct region_header, entry), offsetof(struct region_entry, version),
-		offsetof(struct region_entry, count), offsetof(struct region_entry, at),
+		1, PAGE, SEGMENTS_MAX,
+		sizeof(struct region_header), sizeof(struct region_entry),
+		offsetof(struct region_header, boot),
+		offsetof(struct region_header, nsegments),
+		offsetof(struct region_header, entry),
+		offsetof(struct region_entry, version),
+		offsetof(struct region_entry, count),
+		offsetof(struct region_entry, at),
 		sizeof(void *), 0x0102030405060708ull,
 	};
 
@@ -163,12 +167,13 @@ region_create(const char *path, size_t size)
 {
 	struct region_header h = { .magic = REGION_MAGIC, .layout = layout_hash() };
 	char fresh[PATH_MAX];
-	int fd, error;
+	int fd, error, n;
 
 	size = whole_pages(size < PAGE ? PAGE : size);
 	h.size = size;
 	boot_id(h.boot);
-	if ((size_t)snprintf(fresh, sizeof(fresh), "%s.%d", path, (int)getpid()) >= sizeof(fresh)) {
+	n = snprintf(fresh, sizeof(fresh), "%s.%d", path, (int)getpid());
+	if ((size_t)n >= sizeof(fresh)) {
 		errno = ENAMETOOLONG;
 		return -1;
 	}
@@ -176,9 +181,11 @@ region_create(const char *path, size_t size)
 	fd = open(fresh, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
 	if (fd < 0)
 		return -1;
+	errno = ENOSPC;
 	if (ftruncate(fd, (off_t)size) < 0 ||
-	    pwrite(fd, &h, sizeof(h), 0) != (ssize_t)sizeof(h) || rename(fresh, path) < 0) {
-		error = errno ? errno : ENOSPC;
+	    pwrite(fd, &h, sizeof(h), 0) < (ssize_t)sizeof(h) ||
+	    rename(fresh, path) < 0) {
+		error = errno;
 		unlink(fresh);
 		close(fd);
 		errno = error;

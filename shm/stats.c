@@ -13,8 +13,9 @@ const struct metric_info metric_info[METRIC_COUNT] = {
 
 enum { INDEX_SLOTS = 2 * SERIES_MAX };
 
-/* From a name to its number. An entry of `slot` stands before the count covers it; one that a killed process
- * left names a row that is free or another's, and is passed over because the name there is compared. */
+/* From a name to its number. An entry of `slot` stands before the count covers it; one
+ * that a killed process left names a row that is free or another's, and is passed over
+ * because the name there is compared. */
 struct series_index {
 	_Atomic uint32_t count;
 	uint32_t spare[15];
@@ -33,8 +34,10 @@ pages_version(void)
 {
 	uint64_t hash = HISTOGRAM_SUB;
 
-	for (unsigned i = 0; i < METRIC_COUNT; i++)
-		hash = hash * 0x9e3779b97f4a7c15ull + str_hash(str_of(metric_info[i].name));
+	for (unsigned i = 0; i < METRIC_COUNT; i++) {
+		hash *= 0x9e3779b97f4a7c15ull;
+		hash += str_hash(str_of(metric_info[i].name));
+	}
 	return (uint32_t)(hash >> 32);
 }
 

@@ -17,7 +17,7 @@ static const struct region_shape words = { "words", 1, 8, 1000 };
 static void
 setup(void)
 {
-	strcpy(dir, "/tmp/postern-region-XXXXXX");
+	snprintf(dir, sizeof(dir), "/tmp/postern-region-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/region", dir);
 }

@@ -16,7 +16,7 @@ static struct slots *slots;
 static void
 setup(void)
 {
-	strcpy(dir, "/tmp/postern-slots-XXXXXX");
+	snprintf(dir, sizeof(dir), "/tmp/postern-slots-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/region", dir);
 	region = region_open(path, REGION_SIZE);
@@ -120,8 +120,8 @@ END_TEST
 
 START_TEST(full_of_the_living)
 {
-	for (int i = 0; i < SLOTS_MAX; i++)
-		ck_assert_int_ge(slots_claim(slots, SLOT_WORKER, (uint32_t)i, getpid()), 0);
+	for (uint32_t i = 0; i < SLOTS_MAX; i++)
+		ck_assert_int_ge(slots_claim(slots, SLOT_WORKER, i, getpid()), 0);
 	ck_assert_int_eq(slots_claim(slots, SLOT_WORKER, 1000, getpid()), -1);
 	slots->row[77].pid = dead_pid();
 	ck_assert_int_eq(slots_claim(slots, SLOT_WORKER, 1000, getpid()), 77);

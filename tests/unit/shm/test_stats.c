@@ -19,7 +19,7 @@ static struct stats stats;
 static void
 setup(void)
 {
-	strcpy(dir, "/tmp/postern-stats-XXXXXX");
+	snprintf(dir, sizeof(dir), "/tmp/postern-stats-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/region", dir);
 	region = region_open(path, REGION_SIZE);
@@ -35,6 +35,15 @@ teardown(void)
 	rmdir(dir);
 }
 
+static uint32_t
+intern_route(unsigned a, unsigned b)
+{
+	char name[64];
+	int n = snprintf(name, sizeof(name), "service-%u/route-%u", a, b);
+
+	return series_intern(&stats, SERIES_ROUTE, (struct str){ name, (size_t)n });
+}
+
 static void
 reopen(void)
 {
@@ -45,7 +54,8 @@ reopen(void)
 
 START_TEST(buckets_are_log_linear)
 {
-	uint64_t values[] = { 0, 1, 7, 8, 9, 15, 16, 17, 100, 999, 1000, 65536, 1234567, 60000000 };
+	uint64_t values[] = { 0, 1, 7, 8, 9, 15, 16, 17, 100, 999, 1000, 65536, 1234567,
+			      60000000 };
 
 	for (size_t i = 0; i < sizeof(values) / sizeof(*values); i++) {
 		unsigned b = histogram_bucket(values[i]);
@@ -126,7 +136,7 @@ START_TEST(looking_costs_no_memory)
 	for (uint32_t i = 0; i < SERIES_MAX; i++)
 		series_sum(&stats, &rows, i, &one);
 	ck_assert_int_eq(stat(path, &after), 0);
-	/* Pages are 1.8 KiB: the first page covers rows 0, 1 and a part of 2, no more than they are summed. */
+	/* A page of memory holds rows 0, 1 and a part of 2: only they are looked at. */
 	ck_assert_int_le((int)(after.st_blocks - before.st_blocks), 3 * 2048);
 	ck_assert_uint_eq(rows.bits[0] & ~7ull, 0);
 }
@@ -170,26 +180,29 @@ END_TEST
 
 START_TEST(more_names_fold_into_other)
 {
-	char name[64];
-	struct str s = { name, 0 };
 	struct timespec from, to;
 	double ms;
 
 	clock_gettime(CLOCK_MONOTONIC, &from);
-	for (uint32_t i = 1; i < SERIES_MAX; i++) {
-		s.len = (size_t)snprintf(name, sizeof(name), "service-%u/route-%u", i % 100, i);
-		ck_assert_uint_eq(series_intern(&stats, SERIES_ROUTE, s), i);
-	}
-	for (uint32_t i = SERIES_MAX; i < 100000; i++) {
-		s.len = (size_t)snprintf(name, sizeof(name), "service-%u/route-%u", i % 100, i);
-		ck_assert_uint_eq(series_intern(&stats, SERIES_ROUTE, s), 0);
-	}
+	for (uint32_t i = 1; i < SERIES_MAX; i++)
+		ck_assert_uint_eq(intern_route(i % 100, i), i);
+	for (uint32_t i = SERIES_MAX; i < 100000; i++)
+		ck_assert_uint_eq(intern_route(i % 100, i), 0);
 	clock_gettime(CLOCK_MONOTONIC, &to);
-	ms = (double)(to.tv_sec - from.tv_sec) * 1e3 + (double)(to.tv_nsec - from.tv_nsec) / 1e6;
+	ms = (double)(to.tv_sec - from.tv_sec) * 1e3;
+	ms += (double)(to.tv_nsec - from.tv_nsec) / 1e6;
 	ck_assert_msg(ms < 2000, "100,000 names took %.0f ms", ms);
-	ck_assert_uint_eq(series_intern(&stats, SERIES_ROUTE, STR("service-5/route-5")), 5);
+	ck_assert_uint_eq(intern_route(5, 5), 5);
 }
 END_TEST
+
+static uint32_t
+intern_again(uint32_t i)
+{
+	const struct series_name *n = &stats.names[i];
+
+	return series_intern(&stats, SERIES_ROUTE, (struct str){ n->name, n->len });
+}
 
 START_TEST(killed_while_naming)
 {
@@ -197,22 +210,15 @@ START_TEST(killed_while_naming)
 		pid_t pid = fork();
 		uint32_t n;
 
-		if (pid == 0) {
-			char name[64];
-			struct str s = { name, 0 };
-
-			for (int i = 0;; i++) {
-				s.len = (size_t)snprintf(name, sizeof(name), "r%d/%d", round, i);
-				series_intern(&stats, SERIES_ROUTE, s);
-			}
-		}
+		if (pid == 0)
+			for (unsigned i = 0;; i++)
+				intern_route((unsigned)round, i);
 		usleep(200);
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, 0);
 		n = series_count(&stats);
 		for (uint32_t i = 1; i < n; i++)
-			ck_assert_msg(series_intern(&stats, SERIES_ROUTE, (struct str){
-					      stats.names[i].name, stats.names[i].len }) == i,
+			ck_assert_msg(intern_again(i) == i,
 				      "round %d: name %u is not found by its name", round, i);
 		ck_assert_uint_eq(series_count(&stats), n);
 	}
