@@ -1,1 +1,5 @@
-libcli_a_SOURCES = 
+libcli_a_SOURCES = \
+	master/cli/stat.c master/cli/stat.h \
+	master/cli/stat_export.c \
+	master/cli/stat_records.c \
+	master/cli/stat_table.c
