@@ -603,6 +603,9 @@ def config(origin=None, *, routes='{ match = "* /*"; to = "origin"; }', workers=
 
 # ---- the gateway
 
+SIGTERM = signal.SIGTERM
+
+
 def children(pid):
     """Child pids in the order of their birth."""
     try:
@@ -779,6 +782,7 @@ class Gateway:
         got = [p["pid"] for p in self.stat()["processes"] if p["role"] == "keeper" and parent_of(p["pid"]) == self.master]
         return got[0] if got else None
 
+
     def signal(self, sig):
         os.kill(self.master, sig)
 
@@ -813,7 +817,7 @@ class Gateway:
         except subprocess.TimeoutExpired:
             raise AssertionError("the gateway did not exit; children %r" % [(p, title(p)) for p in self.children()])
 
-    def stop(self, sig=signal.SIGTERM):
+    def stop(self, sig=SIGTERM):
         if self.proc and self.proc.poll() is None:
             self.signal(sig)
             return self.wait_exit()
