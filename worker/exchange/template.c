@@ -4,7 +4,6 @@
 #include <stdio.h>
 
 #include "worker/exchange/names.h"
-#include "worker/http/uri.h"
 
 enum { PARTS_MAX = 64 };
 
@@ -244,34 +243,34 @@ template_piece(const struct template *t, uint32_t i, struct exchange *x)
 					.kind = p->row->kind };
 }
 
-/* What may stand in a path or query as it is: RFC 3986 pchar, "/", "?" only where it was written. */
+/* What stays as it is. Values that come from a URI keep all that may stand in one (RFC 3986 pchar, "/",
+ * and "?" in a query), their escapes too; of all others only unreserved characters. */
 static bool
-is_uri_safe(unsigned char c)
+is_uri_safe(unsigned char c, unsigned kind)
 {
-	return (unsigned)(char_lower(c) - 'a') < 26 || (unsigned)(c - '0') < 10 ||
-	       (c && strchr("-._~%!$&'()*+,;=:@/", c));
+	if ((unsigned)(char_lower(c) - 'a') < 26 || (unsigned)(c - '0') < 10 || (c && strchr("-._~", c)))
+		return true;
+	if (kind != TEMPLATE_CAPTURE && kind != TEMPLATE_TEXT && kind != TEMPLATE_QUERY)
+		return false;
+	return c && (strchr("%!$&'()*+,;=:@/", c) || (c == '?' && kind == TEMPLATE_QUERY));
 }
 
-/* Values that come from a URI keep their escapes, all others are encoded whole. */
 static struct str
 uri_value(const struct template_piece *p, struct arena *a)
 {
 	static const char hex[] = "0123456789ABCDEF";
-	bool query = p->kind == TEMPLATE_QUERY;
 	char *to, *end;
 	size_t bad = 0;
 
-	if (p->kind != TEMPLATE_CAPTURE && p->kind != TEMPLATE_TEXT && !query)
-		return uri_encode(p->value, a);
 	for (size_t i = 0; i < p->value.len; i++)
-		bad += !is_uri_safe((unsigned char)p->value.at[i]) && !(query && p->value.at[i] == '?');
+		bad += !is_uri_safe((unsigned char)p->value.at[i], p->kind);
 	if (!bad)
 		return p->value;
 	to = end = arena_alloc_aligned(a, p->value.len + 2 * bad, 1);
 	for (size_t i = 0; i < p->value.len; i++) {
 		unsigned char c = (unsigned char)p->value.at[i];
 
-		if (is_uri_safe(c) || (query && c == '?')) {
+		if (is_uri_safe(c, p->kind)) {
 			*end++ = (char)c;
 		} else {
 			*end++ = '%';

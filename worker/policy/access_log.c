@@ -4,9 +4,6 @@
  * other servers; or a template. A line is written into the buffer of the log file itself
  * (lib/logfile.h) and nothing waits for a disk. Every value is escaped, so that no request can
  * forge a line; credentials and what `redact` names are masked. */
-#include <limits.h>
-#include <unistd.h>
-
 #include "base/clock.h"
 #include "worker/exchange/names.h"
 #include "worker/exchange/template.h"
@@ -41,23 +38,6 @@ static const struct conf_field fields[] = {
 
 /* ---- load */
 
-/* Rule 6: relative to the file that names it. */
-static struct str
-absolute(struct conf_load *load, struct str path, struct where w)
-{
-	char cwd[PATH_MAX];
-	const char *slash = w.file ? strrchr(w.file, '/') : NULL;
-	int dir = slash ? (int)(slash - w.file) + 1 : 0;
-
-	if (path.at[0] == '/')
-		return path;
-	if (dir && w.file[0] == '/')
-		return arena_printf(conf_arena(load), "%.*s%.*s", dir, w.file, STR_ARG(path));
-	if (!getcwd(cwd, sizeof(cwd)))
-		return STR_NONE;
-	return arena_printf(conf_arena(load), "%s/%.*s%.*s", cwd, dir, dir ? w.file : "", STR_ARG(path));
-}
-
 static int
 parse_path(struct conf_load *load, const struct conf_node *node, struct str text, struct where w, void *to)
 {
@@ -83,7 +63,7 @@ parse_path(struct conf_load *load, const struct conf_node *node, struct str text
 	else if (str_starts(text, STR("syslog:")))
 		*path = text;
 	else
-		*path = absolute(load, text, w);
+		*path = node ? conf_path_of(node, conf_arena(load), text) : text;
 	return path->len ? 0 : -1;
 }
 

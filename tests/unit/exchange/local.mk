@@ -1,1 +1,17 @@
 # unit tests of exchange
+EXTRA_DIST += tests/unit/exchange/fake.h
+
+check_PROGRAMS += tests/unit/exchange/test_template
+tests_unit_exchange_test_template_SOURCES = tests/unit/exchange/test_template.c
+tests_unit_exchange_test_template_LDADD = $(UNIT_LIBS_exchange)
+TESTS += tests/unit/exchange/test_template
+
+check_PROGRAMS += tests/unit/exchange/test_forwarded
+tests_unit_exchange_test_forwarded_SOURCES = tests/unit/exchange/test_forwarded.c
+tests_unit_exchange_test_forwarded_LDADD = $(UNIT_LIBS_exchange)
+TESTS += tests/unit/exchange/test_forwarded
+
+check_PROGRAMS += tests/unit/exchange/test_links
+tests_unit_exchange_test_links_SOURCES = tests/unit/exchange/test_links.c
+tests_unit_exchange_test_links_LDADD = $(UNIT_LIBS_exchange)
+TESTS += tests/unit/exchange/test_links
