@@ -55,7 +55,15 @@ struct conf_pairs {
 typedef int conf_parse_fn(struct conf_load *, const struct conf_node *node, struct str text,
 			  struct where, void *to);
 
-enum { CONF_F_REQUIRED = 1, CONF_F_SECRET = 2, CONF_F_LATER = 4 };
+enum {
+	CONF_F_REQUIRED = 1,
+	CONF_F_SECRET = 2,              /* "file:/path", "cred:NAME", "env:NAME": read, never printed */
+	CONF_F_LATER = 4,               /* of the language, but not in this version: refused */
+	/* What a VIA row with `sub` looks like, for the manual and -T. */
+	CONF_F_NAMED = 8,               /* a group of groups, each by `sub` */
+	CONF_F_LIST = 16,               /* a list of groups by `sub` */
+	CONF_F_TYPED = 32,              /* policies: the rows of its `type` as well */
+};
 
 struct conf_field {
 	const char *key;
@@ -107,6 +115,9 @@ enum conf_node_kind { CONF_NODE_BOOL, CONF_NODE_INT, CONF_NODE_FLOAT, CONF_NODE_
 enum conf_node_kind conf_kind_of(const struct conf_node *);
 struct str conf_name_of(const struct conf_node *);              /* empty in a list */
 struct where conf_where(const struct conf_node *);              /* of the value */
+struct where conf_name_where(const struct conf_node *);         /* of its name; not in a list */
+/* A path that stands in this setting, made absolute (rule 6). */
+struct str conf_path_of(const struct conf_node *, struct arena *, struct str path);
 size_t conf_count(const struct conf_node *);                    /* of a group or list */
 const struct conf_node *conf_child(const struct conf_node *, size_t i);
 /* A string with ${env:} and ${var:} replaced, in the image's arena; any other kind is an error said, -1. */

@@ -41,7 +41,7 @@ struct conf_gateway {
 		uint64_t tunnel;        /* upgraded connection without a byte either way */
 		uint64_t linger;        /* draining what a refused client still sends */
 	} timeouts;
-	int merge_slashes;              /* bool: "//" becomes "/" */
+	bool merge_slashes;             /* "//" becomes "/" */
 	int encoded_slash;              /* enum conf_encoded_slash: what %2F in a path means */
 };
 

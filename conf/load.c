@@ -1,0 +1,81 @@
+#include "conf/load.h"
+
+#include "conf/reader.h"
+
+enum { SCRATCH_MAX = 1u << 31 };
+
+/* In the order in which they are read: names before their uses. */
+const struct conf_field conf_rows[] = {
+	{ .key = "include", .kind = CONF_KIND_STRS,
+	  .help = "files to read as well: patterns, sorted, relative to this file" },
+	{ .key = "vars", .kind = CONF_KIND_VIA, .parse = vars_parse,
+	  .help = "strings that ${var:NAME} stands for in other strings" },
+	{ .key = "listeners", .kind = CONF_KIND_VIA, .flags = CONF_F_NAMED, .parse = listeners_parse,
+	  .sub = listener_rows, .help = "addresses where clients come in" },
+	{ .key = "upstreams", .kind = CONF_KIND_VIA, .flags = CONF_F_NAMED, .parse = upstreams_parse,
+	  .sub = upstream_rows, .help = "servers that answer: targets, timeouts, retries, connections" },
+	{ .key = "policies", .kind = CONF_KIND_VIA, .flags = CONF_F_NAMED | CONF_F_TYPED,
+	  .parse = policies_parse, .sub = policy_rows,
+	  .help = "what is done to requests and responses, by name; see the types below" },
+	{ .key = "gateway", .kind = CONF_KIND_VIA, .parse = gateway_parse, .def = "",
+	  .sub = gateway_rows, .help = "the processes, and limits and timeouts for all clients" },
+	{ .key = "services", .kind = CONF_KIND_VIA, .flags = CONF_F_NAMED,
+	  .parse = services_parse, .sub = service_rows,
+	  .help = "domains with their ordered routes, policies and tests" },
+	{ .key = "admin", .kind = CONF_KIND_VIA, .flags = CONF_F_LATER, .help = "the administration socket" },
+	{ .key = "plans", .kind = CONF_KIND_VIA, .flags = CONF_F_LATER, .help = "rates and quotas of consumers" },
+	{ .key = "consumers", .kind = CONF_KIND_VIA, .flags = CONF_F_LATER, .help = "who may call" },
+	CONF_END
+};
+
+static void
+check_present(struct conf_load *l)
+{
+	struct where w = { .file = l->main->name };
+
+	if (!conf_member(l->root, "listeners"))
+		conf_error(l, 222, w, "there is no section listeners: listeners: { main: { bind = [ "
+			   "\"0.0.0.0:8080\" ]; }; };");
+	if (!conf_member(l->root, "services"))
+		conf_error(l, 222, w, "there is no section services: nothing would be answered");
+}
+
+void
+load_begin(struct conf_load *l, struct arena *image, const struct conf_type *const *types, struct diag *d)
+{
+	*l = (struct conf_load){ .image = image, .types = types, .diag = d };
+	arena_init(&l->scratch, NULL, 0, SCRATCH_MAX);
+	l->model = ARENA_NEW(image, struct conf_model);
+}
+
+void
+load_end(struct conf_load *l)
+{
+	arena_reset(&l->scratch);
+}
+
+int
+load_run(struct conf_load *l, const char *path)
+{
+	int errors = l->diag->errors;
+
+	if (load_files(l, path) < 0)
+		return -1;
+	conf_fill(l, l->root, conf_rows, l->model);
+	check_present(l);
+	names_check(l);
+	return l->diag->errors > errors ? -1 : 0;
+}
+
+struct conf_model *
+conf_load(const char *path, struct arena *image, const struct conf_type *const *types, struct diag *d)
+{
+	struct conf_load l;
+
+	load_begin(&l, image, types, d);
+
+	int result = load_run(&l, path);
+
+	load_end(&l);
+	return result < 0 ? NULL : l.model;
+}

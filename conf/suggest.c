@@ -1,0 +1,239 @@
+#include "conf/reader.h"
+
+/* Words of other products, and what they are called here. */
+static const struct { const char *word, *here; } foreign[] = {
+	{ "proxy_pass", "to = \"UPSTREAM\" of a route" },
+	{ "fastcgi_pass", "to = \"UPSTREAM\" of a route; only HTTP is spoken" },
+	{ "uwsgi_pass", "to = \"UPSTREAM\" of a route; only HTTP is spoken" },
+	{ "grpc_pass", "to = \"UPSTREAM\" of a route" },
+	{ "backend", "to = \"UPSTREAM\" of a route, and the section upstreams" },
+	{ "default_backend", "to = \"UPSTREAM\" of a last route with match = \"* /*\"" },
+	{ "use_backend", "to = \"UPSTREAM\" of a route" },
+	{ "backends", "the section upstreams" },
+	{ "cluster", "to = \"UPSTREAM\" of a route, and the section upstreams" },
+	{ "clusters", "the section upstreams" },
+	{ "endpoints", "targets of an upstream" },
+	{ "lb_endpoints", "targets of an upstream" },
+	{ "load_assignment", "targets of an upstream" },
+	{ "server", "targets of an upstream, or a service" },
+	{ "servers", "targets of an upstream" },
+	{ "upstream_url", "targets of an upstream" },
+	{ "server_name", "domains of a service" },
+	{ "server_names", "domains of a service" },
+	{ "hosts", "domains of a service" },
+	{ "host", "domains of a service" },
+	{ "virtual_hosts", "the section services" },
+	{ "location", "match of a route" },
+	{ "locations", "routes of a service" },
+	{ "paths", "match of a route: match = \"GET /path/*\"" },
+	{ "path_prefix", "match of a route: match = \"* /path/*\"" },
+	{ "prefix", "match of a route: match = \"* /path/*\"" },
+	{ "methods", "match of a route: match = \"GET,POST /path\"" },
+	{ "acl", "match and when of a route" },
+	{ "strip_path", "rewrite of a route: match = \"* /v1/*\"; rewrite = \"/{*}\"" },
+	{ "prefix_rewrite", "rewrite of a route" },
+	{ "regex_rewrite", "rewrite of a route with match = \"* ~ ^…$\"" },
+	{ "preserve_host", "a policy of type headers; the Host of the client is kept" },
+	{ "frontend", "the section listeners, and services" },
+	{ "frontends", "the section listeners, and services" },
+	{ "entrypoints", "the section listeners" },
+	{ "listen", "bind of a listener" },
+	{ "listener", "the section listeners" },
+	{ "filter_chains", "policies of a service or route" },
+	{ "http_filters", "policies of a service or route" },
+	{ "plugins", "policies of a service or route" },
+	{ "middlewares", "policies of a service or route" },
+	{ "return", "respond or redirect of a route" },
+	{ "direct_response", "respond of a route" },
+	{ "redirect_to", "redirect of a route" },
+	{ "ssl", "tls" },
+	{ "ssl_certificate", "tls of a listener" },
+	{ "lb_policy", "balance of an upstream" },
+	{ "load_balancer", "balance of an upstream" },
+	{ "least_conn", "balance = \"least-request\" of an upstream" },
+	{ "leastconn", "balance = \"least-request\" of an upstream" },
+	{ "roundrobin", "balance = \"round-robin\" of an upstream" },
+	{ "ip_hash", "balance of an upstream" },
+	{ "keepalive", "pool: { idle = 64; } of an upstream" },
+	{ "max_connections", "pool: { connections = 512; } of an upstream" },
+	{ "maxconn", "pool: { connections = 512; } of an upstream" },
+	{ "keepalive_timeout", "gateway.timeouts.idle, and pool.idle_timeout of an upstream" },
+	{ "client_max_body_size", "gateway.limits.body, or max_body of a route" },
+	{ "client_header_timeout", "gateway.timeouts.head" },
+	{ "client_body_timeout", "gateway.timeouts.body" },
+	{ "large_client_header_buffers", "gateway.limits.head" },
+	{ "send_timeout", "gateway.timeouts.send" },
+	{ "proxy_connect_timeout", "timeout: { connect = \"1s\"; } of an upstream" },
+	{ "connect_timeout", "timeout: { connect = \"1s\"; } of an upstream" },
+	{ "proxy_read_timeout", "timeout: { response = \"60s\"; } of an upstream" },
+	{ "read_timeout", "timeout: { response = \"60s\"; } of an upstream" },
+	{ "response_timeout", "timeout: { response = \"60s\"; } of an upstream" },
+	{ "proxy_next_upstream", "retry: { on = [ … ]; } of an upstream" },
+	{ "retries", "retry: { attempts = 2; } of an upstream" },
+	{ "num_retries", "retry: { attempts = 2; } of an upstream" },
+	{ "retry_on", "retry: { on = [ … ]; } of an upstream" },
+	{ "set_real_ip_from", "trust of a listener" },
+	{ "real_ip_header", "trust of a listener" },
+	{ "trusted_ips", "trust of a listener" },
+	{ "worker_processes", "gateway.workers" },
+	{ "nbthread", "gateway.workers" },
+	{ "concurrency", "gateway.workers" },
+	{ "worker_connections", "gateway.max_files" },
+	{ "worker_rlimit_nofile", "gateway.max_files" },
+	{ "worker_cpu_affinity", "gateway.pin_cpus" },
+	{ "access_log", "a policy of type access-log in gateway.policies" },
+	{ "add_header", "a policy of type headers" },
+	{ "proxy_set_header", "a policy of type headers" },
+	{ "limit_req", "a policy of type rate-limit" },
+	{ "pid", "gateway.pid_file" },
+	{ "includes", "include = [ \"conf.d/*.conf\" ]" },
+	{ "http", "gateway, listeners and services at the top level" },
+	{ NULL, NULL },
+};
+
+static bool
+same_word(struct str a, const char *z)
+{
+	size_t i = 0;
+
+	for (; i < a.len && z[i]; i++) {
+		char c = (char)char_lower((unsigned char)a.at[i]);
+
+		if ((c == '-' ? '_' : c) != z[i])
+			return false;
+	}
+	return i == a.len && !z[i];
+}
+
+struct homes {
+	struct arena *arena;
+	struct str key;
+	const char *found;
+	unsigned n;
+};
+
+/* All groups that have the key, by the rows of the language. */
+static void
+walk(struct homes *h, const struct conf_field *rows, const char *path)
+{
+	for (const struct conf_field *r = rows; r->key; r++) {
+		if (str_eq(h->key, str_of(r->key)) && *path && h->n++ == 0)
+			h->found = path;
+		if (!r->sub)
+			continue;
+		walk(h, r->sub, arena_printf(h->arena, "%s%s%s%s", path, *path ? "." : "", r->key,
+					     r->flags & CONF_F_NAMED ? ".NAME" : "").at);
+	}
+}
+
+const char *
+suggest_home(struct arena *a, struct str key)
+{
+	struct homes h = { .arena = a, .key = key };
+
+	walk(&h, conf_rows, "");
+	return h.n == 1 ? h.found : NULL;
+}
+
+static const char *const *
+keys(struct arena *a, const struct conf_field *rows)
+{
+	size_t n = 0;
+	const char **all;
+
+	while (rows[n].key)
+		n++;
+	all = arena_alloc(a, (n + 1) * sizeof(*all));
+	for (size_t i = 0; i < n; i++)
+		all[i] = rows[i].key;
+	all[n] = NULL;
+	return all;
+}
+
+static const char *
+list(struct arena *a, const char *const *words)
+{
+	struct str s = { "", 0 };
+
+	for (int i = 0; words[i]; i++)
+		s = arena_printf(a, "%s%s%s", s.at, i ? ", " : "", words[i]);
+	return s.at;
+}
+
+void
+unknown_key(struct conf_load *l, const struct conf_node *group, const struct conf_field *rows,
+	    const struct conf_node *child)
+{
+	struct str key = conf_name_of(child);
+	struct where w = conf_name_where(child);
+	struct arena *a = &l->scratch;
+	const char *const *known = keys(a, rows);
+
+	(void)group;
+	for (const struct conf_field *r = rows; r->key; r++)
+		for (const struct conf_field *s = r->kind == CONF_KIND_GROUP ? r->sub : NULL; s && s->key; s++)
+			if (str_eq(key, str_of(s->key))) {
+				conf_error(l, 202, w, "\"%s\" belongs into %s: write %s: { %s = …; };", s->key,
+					   r->key, r->key, s->key);
+				return;
+			}
+
+	const char *near = diag_nearest(key, known);
+
+	for (int i = 0; foreign[i].word; i++)
+		if (same_word(key, foreign[i].word) && !(near && key.len > 4 && same_word(key, near))) {
+			conf_error(l, 201, w, "unknown key \"%.*s\"; here that is %s", STR_ARG(key),
+				   foreign[i].here);
+			return;
+		}
+
+	const char *home = suggest_home(a, key);
+
+	if (home)
+		conf_error(l, 202, w, "unknown key \"%.*s\"; it belongs to %s", STR_ARG(key), home);
+	else if (near)
+		conf_error(l, 201, w, "unknown key \"%.*s\"; did you mean \"%s\"?", STR_ARG(key), near);
+	else
+		conf_error(l, 201, w, "unknown key \"%.*s\"; known here: %s", STR_ARG(key), list(a, known));
+}
+
+const char *
+suggest_word(struct arena *a, struct str s, const char *const *words)
+{
+	const char *near = diag_nearest(s, words), *all = "\"";
+
+	for (int i = 0; foreign[i].word && !near; i++)
+		for (int k = 0; same_word(s, foreign[i].word) && words[k]; k++)
+			if (strstr(foreign[i].here, arena_printf(a, "\"%s\"", words[k]).at))
+				near = words[k];
+	if (near)
+		return arena_printf(a, "; did you mean \"%s\"?", near).at;
+	for (int i = 0; words[i]; i++)
+		all = arena_printf(a, "%s%s\"%s", all, words[i], words[i + 1] ? ", \"" : "").at;
+	return arena_printf(a, "; it is one of %s", all).at;
+}
+
+const char *
+suggest_name(struct arena *a, struct str s, const struct map *names, void **value)
+{
+	const char **all = arena_alloc(a, (names->count + 1) * sizeof(*all));
+	size_t n = 0;
+
+	if (value)
+		*value = NULL;
+	/* Thousands of names times thousands of slips would take minutes. */
+	if (names->count > 1000)
+		return "";
+	for (uint32_t i = 0; names->slots && i <= names->mask; i++)
+		if (names->slots[i].value)
+			all[n++] = arena_str(a, names->slots[i].key).at;
+	all[n] = NULL;
+
+	const char *near = diag_nearest(s, all);
+
+	if (!near)
+		return "";
+	if (value)
+		*value = map_get(names, str_of(near));
+	return arena_printf(a, "; did you mean \"%s\"?", near).at;
+}
