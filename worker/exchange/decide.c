@@ -128,6 +128,9 @@ step_route(struct exchange *x)
 	take_links(x);
 	if (x->match.route->conf->max_body)
 		x->body_limit = x->match.route->conf->max_body;
+	/* Before the policies: what they do to these lines has the last word. */
+	if (!x->links->forwards)
+		forwarded_default(x);
 	return STEP_POLICIES;
 }
 
@@ -200,7 +203,7 @@ step_act(struct exchange *x)
 	case CONF_REDIRECT:
 		exchange_respond(x, (int)c->redirect_status, STR_NONE, STR_NONE);
 		headers_add_token(&x->response.headers, &x->arena, TOKEN_LOCATION,
-				  template_eval(r->redirect, x));
+				  template_eval_location(r->redirect, x));
 		return STEP_ANSWER;
 	default:
 		break;

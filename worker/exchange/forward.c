@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "worker/exchange/forwarded.h"
 #include "worker/exchange/steps.h"
 #include "worker/exchange/template.h"
 
@@ -18,7 +17,7 @@ prepare(struct exchange *x)
 
 	x->prepared = true;
 	if (r->rewrite) {
-		struct str to = template_eval(r->rewrite, x);
+		struct str to = template_eval_uri(r->rewrite, x);
 
 		/* Captures are pieces of a normalised path; values from headers may be anything. */
 		m->path = to.len && to.at[0] == '/' ? to : x->path;
@@ -28,8 +27,6 @@ prepare(struct exchange *x)
 		m->upgrade = false;
 	if (m->body != BODY_NONE)
 		m->upgrade = false;
-	if (!x->links->forwards)
-		forwarded_default(x);
 	/* RFC 9110 §7.6.3 */
 	headers_add_token(&m->headers, &x->arena, TOKEN_VIA, m->minor ? STR("1.1 postern") : STR("1.0 postern"));
 }
