@@ -29,7 +29,8 @@ worker_image(const struct conf_model *m, struct arena *arena, struct diag *diag)
 	image->model = m;
 	image->router = router;
 	image->trust = trust_compile(m, arena, diag);
-	/* What the chains say of captures would only repeat what is wrong with the patterns. */
+	/* What the chains say of captures would only repeat what is wrong with the
+	 * patterns. */
 	if (!router || links_compile(m, router, &image->links, arena, diag) < 0)
 		return NULL;
 	image->targets = upstream_compile(m, arena, diag);
@@ -44,30 +45,35 @@ joined(struct arena *scratch, struct str a, struct str b)
 
 /* Only for an image that is going to be served: names stay for as long as the region. */
 static void
-intern_series(const struct conf_model *m, struct image *image, struct stats *stats, struct arena *scratch)
+intern_series(const struct conf_model *m, struct image *image, struct stats *stats,
+	      struct arena *scratch)
 {
 	struct router *router = (struct router *)(uintptr_t)image->router;
-	struct upstream_target *targets = (struct upstream_target *)(uintptr_t)image->targets;
+	struct upstream_target *targets =
+		(struct upstream_target *)(uintptr_t)image->targets;
 
 	for (size_t i = 0; i < router->nservices; i++) {
 		struct service *s = &router->services[i];
 
 		for (uint32_t k = 0; k < s->nroutes; k++)
-			s->routes[k].series =
-				series_intern(stats, SERIES_ROUTE,
-					      joined(scratch, s->conf->name, s->routes[k].conf->name));
+			s->routes[k].series = series_intern(
+				stats, SERIES_ROUTE,
+				joined(scratch, s->conf->name, s->routes[k].conf->name));
 	}
 	for (size_t i = 0; i < m->nupstreams; i++)
 		for (size_t k = 0; k < m->upstreams[i].ntargets; k++) {
-			struct upstream_target *t = &targets[m->upstreams[i].targets[k].id];
+			struct upstream_target *t =
+				&targets[m->upstreams[i].targets[k].id];
 
-			t->series = series_intern(stats, SERIES_TARGET,
-						  joined(scratch, m->upstreams[i].name, t->key));
+			t->series = series_intern(
+				stats, SERIES_TARGET,
+				joined(scratch, m->upstreams[i].name, t->key));
 		}
 }
 
 struct image *
-worker_compile(const struct conf_model *m, struct arena *arena, struct stats *stats, struct diag *diag)
+worker_compile(const struct conf_model *m, struct arena *arena, struct stats *stats,
+	       struct diag *diag)
 {
 	struct image *image = worker_image(m, arena, diag);
 

@@ -38,7 +38,8 @@ parse(struct str send, struct exchange *x)
 		return form;
 	rest = str_from(rest, x->scheme.len + 3);
 	for (size_t i = 0; i < rest.len; i++)
-		if ((unsigned char)rest.at[i] <= ' ' || rest.at[i] == '#' || rest.at[i] == 0x7f)
+		if ((unsigned char)rest.at[i] <= ' ' || rest.at[i] == '#' ||
+		    rest.at[i] == 0x7f)
 			return "a URL that is sent has no blank and no \"#\"";
 	n = str_find(rest, '?');
 	if (n >= 0) {
@@ -85,12 +86,14 @@ refuse(struct dryrun_answer *a, enum fault f)
 
 /* As a preflight of CORS asks: the route that takes the method asked for. */
 static bool
-preflight(const struct image *image, struct exchange *x, struct route_request *r, struct route_match *m)
+preflight(const struct image *image, struct exchange *x, struct route_request *r,
+	  struct route_match *m)
 {
 	const struct header *h = headers_find(&x->request.headers, STR("access-control-request-method"));
 	struct route_match found;
 
-	if (x->request.method != METHOD_OPTIONS || !h || !headers_has(&x->request.headers, TOKEN_ORIGIN))
+	if (x->request.method != METHOD_OPTIONS || !h ||
+	    !headers_has(&x->request.headers, TOKEN_ORIGIN))
 		return false;
 	if (m->route)
 		return m->route->links->preflight;
@@ -125,7 +128,8 @@ act(struct exchange *x, const struct route *r, struct dryrun_answer *a)
 }
 
 static void
-go(const struct image *image, struct exchange *x, struct route_trace *trace, struct dryrun_answer *a)
+go(const struct image *image, struct exchange *x, struct route_trace *trace,
+   struct dryrun_answer *a)
 {
 	const struct conf_gateway *g = &image->model->gateway;
 	struct uri_rules rules = { g->merge_slashes, (uint8_t)g->encoded_slash };
@@ -151,8 +155,9 @@ go(const struct image *image, struct exchange *x, struct route_trace *trace, str
 	m->path = a->path = r.path = x->path;
 	if (x->listener->redirect) {
 		a->status = 308;
-		a->location = arena_printf(&x->arena, "https://%.*s%.*s%s%.*s", STR_ARG(x->host),
-					   STR_ARG(x->path), m->has_query ? "?" : "", STR_ARG(m->query));
+		a->location = arena_printf(&x->arena, "https://%.*s%.*s%s%.*s",
+					   STR_ARG(x->host), STR_ARG(x->path),
+					   m->has_query ? "?" : "", STR_ARG(m->query));
 		return;
 	}
 	route_find(image->router, &r, &x->match, trace);
@@ -172,8 +177,8 @@ kept(struct str s, struct arena *a)
 }
 
 void
-dryrun_send(const struct image *image, const struct dryrun_request *q, struct arena *arena,
-	    struct route_trace *trace, struct dryrun_answer *a)
+dryrun_send(const struct image *image, const struct dryrun_request *q,
+	    struct arena *arena, struct route_trace *trace, struct dryrun_answer *a)
 {
 	struct exchange *x = arena_alloc_aligned(arena, sizeof *x, 64);
 
@@ -185,10 +190,12 @@ dryrun_send(const struct image *image, const struct dryrun_request *q, struct ar
 	if (!q->client.len)
 		addr_parse(&x->peer, STR("127.0.0.1"));
 	x->client_addr = x->peer;
-	x->listener = a->bad ? NULL : choose_listener(image->model, q, x->scheme.len == 5);
+	x->listener =
+		a->bad ? NULL : choose_listener(image->model, q, x->scheme.len == 5);
 	if (x->listener) {
 		a->listener = x->listener;
-		headers_add_token(&x->request.headers, &x->arena, TOKEN_HOST, x->request.host);
+		headers_add_token(&x->request.headers, &x->arena, TOKEN_HOST,
+				  x->request.host);
 		for (size_t i = 0; q->headers && i < q->headers->n; i++)
 			headers_add(&x->request.headers, &x->arena, q->headers->at[i].key,
 				    q->headers->at[i].value);
@@ -217,7 +224,8 @@ outcome(const struct dryrun_answer *a, struct arena *scratch)
 	if (a->fault == FAULT_BAD_METHOD_ROUTE && m->allow)
 		return arena_printf(scratch, "405 (the path takes %.*s)", STR_ARG(route_allow(m, scratch)));
 	if (a->fault)
-		return arena_printf(scratch, "%d (%.*s)", a->status, STR_ARG(fault_info[a->fault].text));
+		return arena_printf(scratch, "%d (%.*s)", a->status,
+				    STR_ARG(fault_info[a->fault].text));
 	if (!m->route)
 		return arena_printf(scratch, "%d (listener \"%.*s\" redirects to https)", a->status,
 				    STR_ARG(a->listener->name));
@@ -240,8 +248,8 @@ goes_to(const struct dryrun_answer *a, struct str upstream)
 
 /* "expected …, got …", or empty. */
 static struct str
-compare(const struct conf_test *t, const struct conf_service *own, const struct dryrun_answer *a,
-	struct arena *scratch)
+compare(const struct conf_test *t, const struct conf_service *own,
+	const struct dryrun_answer *a, struct arena *scratch)
 {
 	const struct service *s = a->match.service;
 	const struct route *r = a->match.route;
@@ -287,11 +295,13 @@ listener_named(const struct conf_model *m, struct str name)
 }
 
 static void
-run_test(const struct image *image, const struct conf_service *s, size_t number, struct arena *scratch,
-	 struct diag *diag)
+run_test(const struct image *image, const struct conf_service *s, size_t number,
+	 struct arena *scratch, struct diag *diag)
 {
 	const struct conf_test *t = &s->tests[number];
-	struct dryrun_request q = { .send = t->send, .headers = &t->headers, .client = t->client, .service = s };
+	struct dryrun_request q = {
+		.send = t->send, .headers = &t->headers, .client = t->client, .service = s
+	};
 	struct dryrun_answer a;
 	struct str wrong;
 

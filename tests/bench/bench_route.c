@@ -50,7 +50,8 @@ match(const struct router *r, const struct conf_model *m, struct arena *a)
 	double best = 1e18;
 
 	for (size_t i = 0; i < REQUESTS; i++) {
-		const struct conf_service *s = &m->services[(size_t)rand() % m->nservices];
+		const struct conf_service *s =
+			&m->services[(size_t)rand() % m->nservices];
 		size_t k = (size_t)rand() % s->nroutes;
 
 		q[i].host = arena_str(a, s->domains[0].name);

@@ -16,7 +16,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!size)
 		return 0;
 	text = str_from(all, 1);
-	rules = (struct uri_rules){ .merge_slashes = *data & 1, .encoded_slash = (*data >> 1) % 3 };
+	rules = (struct uri_rules){ .merge_slashes = *data & 1,
+				    .encoded_slash = (*data >> 1) % 3 };
 	arena_init(&arena, NULL, 0, 16 * size + 4096);
 	if (!uri_normalise(text, rules, &arena, &out)) {
 		if (!out.len || *out.at != '/' || out.len > text.len)
@@ -25,7 +26,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (uri_normalise(out, rules, &arena, &again) || !str_eq(out, again))
 			abort();
 	}
-	if (uri_authority(text, &host, &port) && (!host.len || host.len + port.len > text.len))
+	if (uri_authority(text, &host, &port) &&
+	    (!host.len || host.len + port.len > text.len))
 		abort();
 	uri_query(text, str_first(text, 3), &arena, &out);
 	uri_encode(text, &arena);

@@ -2,7 +2,8 @@
 
 #include "worker/net/addr.h"
 
-/* Unreserved (RFC 3986 §2.3) = 1, sub-delims (§2.2) = 2, ":" and "@" = 4: together pchar. */
+/* Unreserved (RFC 3986 §2.3) = 1, sub-delims (§2.2) = 2, ":" and "@" = 4: together pchar.
+ */
 static const uint8_t uri_class[256] = {
 	['-'] = 1, ['.'] = 1, ['_'] = 1, ['~'] = 1,
 	['0'] = 1, ['1'] = 1, ['2'] = 1, ['3'] = 1, ['4'] = 1,
@@ -99,7 +100,8 @@ put_slash(const char *front, char *to, bool merge)
 }
 
 enum fault
-uri_normalise(struct str path, struct uri_rules rules, struct arena *arena, struct str *out)
+uri_normalise(struct str path, struct uri_rules rules, struct arena *arena,
+	      struct str *out)
 {
 	const char *end = path.at + path.len, *from;
 	char *front, *to;
@@ -240,8 +242,9 @@ uri_query(struct str query, struct str name, struct arena *arena, struct str *va
 
 		if (!query_is(key, name))
 			continue;
-		*value = is_at < 0 ? STR("")
-				   : query_decode(str_from(part, (size_t)is_at + 1), arena);
+		*value = is_at < 0
+				 ? STR("")
+				 : query_decode(str_from(part, (size_t)is_at + 1), arena);
 		return true;
 	}
 	return false;

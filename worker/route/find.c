@@ -38,7 +38,8 @@ not_found(struct route_match *m, struct trie_search *f)
 
 /* One route after the other, as written, until one takes the request. */
 static void
-trace_all(const struct service *s, const struct route_request *q, struct route_trace *trace)
+trace_all(const struct service *s, const struct route_request *q,
+	  struct route_trace *trace)
 {
 	char buf[160];
 
@@ -51,7 +52,8 @@ trace_all(const struct service *s, const struct route_request *q, struct route_t
 		} else if (!match_method(r, q->method, q->method_text)) {
 			trace->tried(trace, r, ROUTE_MISS_METHOD, q->method_text);
 		} else if ((p = when_fails(r, q))) {
-			trace->tried(trace, r, ROUTE_MISS_WHEN, when_text(p, buf, sizeof buf));
+			trace->tried(trace, r, ROUTE_MISS_WHEN,
+				     when_text(p, buf, sizeof buf));
 		} else {
 			return;
 		}
@@ -59,8 +61,8 @@ trace_all(const struct service *s, const struct route_request *q, struct route_t
 }
 
 bool
-route_find(const struct router *router, const struct route_request *q, struct route_match *m,
-	   struct route_trace *trace)
+route_find(const struct router *router, const struct route_request *q,
+	   struct route_match *m, struct route_trace *trace)
 {
 	struct trie_search f;
 	const struct route *r;
@@ -74,7 +76,9 @@ route_find(const struct router *router, const struct route_request *q, struct ro
 	}
 	if (trace)
 		trace_all(m->service, q, trace);
-	f = (struct trie_search){ .service = m->service, .request = q, .value = m->value };
+	f = (struct trie_search){ .service = m->service,
+				  .request = q,
+				  .value = m->value };
 	trie_find(&f);
 	if (f.best == UINT32_MAX)
 		return not_found(m, &f);

@@ -30,15 +30,17 @@ claimed(struct build *b, const struct conf_domain *d, const struct service *mine
 		diag_error(b->diag, 309, d->where, "domain \"%.*s\" is named twice", STR_ARG(d->name));
 	else
 		diag_error(b->diag, 309, d->where,
-			   "domain \"%.*s\" belongs to service \"%.*s\" already, on listener \"%.*s\"",
-			   STR_ARG(d->name), STR_ARG(other->conf->name), STR_ARG(l->name));
+			   "domain \"%.*s\" belongs to service \"%.*s\" already, on "
+			   "listener \"%.*s\"",
+			   STR_ARG(d->name), STR_ARG(other->conf->name),
+			   STR_ARG(l->name));
 	if (first)
 		diag_note(b->diag, first->where, "\"%.*s\" is claimed here", STR_ARG(d->name));
 }
 
 static void
-add_domain(struct build *b, struct domains *to, const struct conf_listener *l, struct service *s,
-	   const struct conf_domain *d)
+add_domain(struct build *b, struct domains *to, const struct conf_listener *l,
+	   struct service *s, const struct conf_domain *d)
 {
 	struct map *map = &to->exact;
 	struct str key = d->name;
@@ -62,7 +64,8 @@ add_domain(struct build *b, struct domains *to, const struct conf_listener *l, s
 }
 
 static void
-add_service(struct build *b, const struct conf_model *m, struct router *router, struct service *s)
+add_service(struct build *b, const struct conf_model *m, struct router *router,
+	    struct service *s)
 {
 	const struct conf_service *c = s->conf;
 	bool every = !c->non;
@@ -73,9 +76,11 @@ add_service(struct build *b, const struct conf_model *m, struct router *router, 
 		/* A clash is said once, not for each listener. */
 		for (size_t l = 0; l < (every ? m->nlisteners : c->non); l++)
 			if (b->diag->errors == errors) {
-				const struct conf_listener *on = every ? &m->listeners[l] : c->on[l];
+				const struct conf_listener *on =
+					every ? &m->listeners[l] : c->on[l];
 
-				add_domain(b, &router->listener[on->index], on, s, &c->domains[i]);
+				add_domain(b, &router->listener[on->index], on, s,
+					   &c->domains[i]);
 			}
 	}
 }
@@ -90,7 +95,8 @@ host_compile(struct build *b, const struct conf_model *m, struct router *router)
 	for (size_t i = 0; i < m->nlisteners; i++) {
 		const struct domains *d = &router->listener[i];
 
-		if (!d->any && !d->exact.count && !d->wildcard.count && !m->listeners[i].redirect)
+		if (!d->any && !d->exact.count && !d->wildcard.count &&
+		    !m->listeners[i].redirect)
 			diag_warn(b->diag, 313, m->listeners[i].where,
 				  "listener \"%.*s\" has no service: all its requests get 404",
 				  STR_ARG(m->listeners[i].name));
@@ -112,7 +118,8 @@ route_service(const struct router *router, uint32_t listener, struct str host)
 	for (size_t i = 1; left && i < host.len; i++) {
 		if (host.at[i] != '.')
 			continue;
-		if (left-- <= d->wildcard_labels && (s = map_get(&d->wildcard, str_from(host, i))))
+		if (left-- <= d->wildcard_labels &&
+		    (s = map_get(&d->wildcard, str_from(host, i))))
 			return s;
 	}
 	return d->any;

@@ -57,7 +57,8 @@ check_other(struct build *b, const struct route *r, struct str name)
 	if (name.len >= sizeof upper)
 		return 0;
 	for (size_t i = 0; i < name.len; i++)
-		upper[i] = (char)(name.at[i] & (name.at[i] >= 'a' && name.at[i] <= 'z' ? 0xdf : 0xff));
+		upper[i] = (char)(name.at[i] &
+				  (name.at[i] >= 'a' && name.at[i] <= 'z' ? 0xdf : 0xff));
 	near = diag_nearest((struct str){ upper, name.len }, known);
 	if (near)
 		diag_warn(b->diag, 312, place(r, name),
@@ -111,8 +112,8 @@ check_segment(struct build *b, struct route *r, struct str s)
 			   NAME(r));
 		return -1;
 	}
-	if (s.len < 2 || *s.at != '{' || s.at[s.len - 1] != '}' || memchr(name.at, '{', name.len) ||
-	    memchr(name.at, '}', name.len)) {
+	if (s.len < 2 || *s.at != '{' || s.at[s.len - 1] != '}' ||
+	    memchr(name.at, '{', name.len) || memchr(name.at, '}', name.len)) {
 		diag_error(b->diag, 304, place(r, s),
 			   "route \"%.*s\": a capture is a whole segment, as in \"/a/{id}/b\"", NAME(r));
 		return -1;
@@ -263,8 +264,8 @@ parse_path(struct build *b, struct route *r, struct str path)
 	return collect_captures(b, r);
 }
 
-/* The literal segments in front of a pattern, with the slash after them: what every path that it
- * takes begins with. */
+/* The literal segments in front of a pattern, with the slash after them: what every path
+ * that it takes begins with. */
 static struct str
 literal_front(struct str pattern)
 {
@@ -277,8 +278,8 @@ literal_front(struct str pattern)
 
 		if (c == '/')
 			slash = n;
-		else if (!((letter >= 'a' && letter <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
-			   c == '_' || c == '~'))
+		else if (!((letter >= 'a' && letter <= 'z') || (c >= '0' && c <= '9') ||
+			   c == '-' || c == '_' || c == '~'))
 			break;
 	}
 	/* What follows may make the last of them optional. */
@@ -351,7 +352,8 @@ match_parse(struct build *b, struct route *r)
 }
 
 static bool
-regex_path(const struct route *r, const struct regex_jit *jit, struct str path, struct str *value)
+regex_path(const struct route *r, const struct regex_jit *jit, struct str path,
+	   struct str *value)
 {
 	struct regex_match m;
 	unsigned n = 0;
@@ -367,7 +369,8 @@ regex_path(const struct route *r, const struct regex_jit *jit, struct str path, 
 }
 
 bool
-match_path(const struct route *r, const struct regex_jit *jit, struct str path, struct str *value)
+match_path(const struct route *r, const struct regex_jit *jit, struct str path,
+	   struct str *value)
 {
 	const char *want = r->path.at + 1, *want_end = r->path.at + r->path.len;
 	const char *at = path.at + 1, *end = path.at + path.len;

@@ -9,7 +9,8 @@
 #include "worker/route/when.h"
 
 const struct regex *
-build_regex(struct build *b, struct str pattern, struct str name, struct where w, size_t offset)
+build_regex(struct build *b, struct str pattern, struct str name, struct where w,
+	    size_t offset)
 {
 	struct str error = STR_NONE;
 	size_t at = 0;

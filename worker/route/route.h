@@ -37,7 +37,8 @@ struct route {
 	uint32_t order;                 /* in its service, from 0 */
 	uint32_t series;                /* of shm/stats.h; set by the builder */
 	uint32_t next;                  /* the router's: the next one of its leaf, order + 1; 0: none */
-	uint16_t methods;               /* bit 1 << enum method (METHOD_OTHER: some of other_methods); 0: every method */
+	uint16_t methods; /* bit 1 << enum method (METHOD_OTHER: some of other_methods);
+			     0: every method */
 	uint8_t form;                   /* enum route_form */
 	uint8_t ncaptures;
 	uint32_t nwhen, nother;

@@ -17,7 +17,7 @@ struct shadow {
 	const char *end;                /* of its stem */
 	uint16_t methods;               /* taken by earlier ones, of all its requests */
 	uint32_t by;                    /* the first of them */
-	unsigned visits;                /* left: a check may miss something, never run away */
+	unsigned visits; /* left: a check may miss something, never run away */
 };
 
 static void
@@ -61,8 +61,12 @@ check(struct diag *diag, const struct service *service, const struct taken *take
       const struct route *r, uint16_t methods)
 {
 	struct str stem = match_stem(r);
-	struct shadow s = { .trie = service->trie, .taken = taken, .route = r, .by = UINT32_MAX,
-			    .end = stem.at + stem.len, .visits = VISITS };
+	struct shadow s = { .trie = service->trie,
+			    .taken = taken,
+			    .route = r,
+			    .by = UINT32_MAX,
+			    .end = stem.at + stem.len,
+			    .visits = VISITS };
 	const struct route *first;
 
 	cover(&s, 0, stem.at + 1);

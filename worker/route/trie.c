@@ -21,15 +21,16 @@ fold(uint64_t a, uint64_t b)
 	return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-/* Of a segment below a node. Keys of the table are the configuration's, so that a client can
- * choose no collisions beyond those that are there. */
+/* Of a segment below a node. Keys of the table are the configuration's, so that a client
+ * can choose no collisions beyond those that are there. */
 static inline uint64_t
 hash(uint32_t node, struct str s)
 {
 	uint64_t h = s.len ^ (uint64_t)node << 32, a, b;
 
 	for (; s.len > 16; s = str_from(s, 16))
-		h = fold(word(s.at, 8) ^ 0xa0761d6478bd642full ^ h, word(s.at + 8, 8) ^ 0xe7037ed1a0b428dbull);
+		h = fold(word(s.at, 8) ^ 0xa0761d6478bd642full ^ h,
+			 word(s.at + 8, 8) ^ 0xe7037ed1a0b428dbull);
 	if (s.len >= 8) {
 		a = word(s.at, 8);
 		b = word(s.at + s.len - 8, 8);
@@ -53,13 +54,14 @@ is_child(const struct trie_node *n, uint32_t parent, struct str s)
 
 /* The slot of a child, or the free one where it belongs. */
 static inline const struct trie_slot *
-find_slot(const struct trie_node *nodes, const struct trie_slot *slots, uint32_t mask, uint64_t h,
-	  uint32_t parent, struct str s)
+find_slot(const struct trie_node *nodes, const struct trie_slot *slots, uint32_t mask,
+	  uint64_t h, uint32_t parent, struct str s)
 {
 	uint32_t tag = (uint32_t)(h >> 32);
 
 	for (uint32_t i = (uint32_t)h & mask;; i = (i + 1) & mask)
-		if (!slots[i].node || (slots[i].tag == tag && is_child(&nodes[slots[i].node], parent, s)))
+		if (!slots[i].node ||
+		    (slots[i].tag == tag && is_child(&nodes[slots[i].node], parent, s)))
 			return &slots[i];
 }
 
@@ -97,11 +99,14 @@ add_child(struct growing *g, uint32_t parent, struct str s)
 		return g->nodes[parent].any;
 	}
 	h = hash(parent, s);
-	slot = (struct trie_slot *)(uintptr_t)find_slot(g->nodes, g->slots, g->mask, h, parent, s);
+	slot = (struct trie_slot *)(uintptr_t)find_slot(g->nodes, g->slots, g->mask, h,
+							parent, s);
 	if (!slot->node) {
 		g->nodes[parent].children++;
 		*slot = (struct trie_slot){ .tag = (uint32_t)(h >> 32), .node = g->n };
-		g->nodes[g->n++] = (struct trie_node){ .at = s.at, .len = (uint32_t)s.len, .parent = parent };
+		g->nodes[g->n++] = (struct trie_node){ .at = s.at,
+						       .len = (uint32_t)s.len,
+						       .parent = parent };
 	}
 	return slot->node;
 }

@@ -59,7 +59,8 @@ int
 when_compile(struct build *b, struct route *r)
 {
 	const struct conf_route *c = r->conf;
-	size_t n = c->when.headers.n + c->when.query.n + c->when.cookies.n + (c->when.client.n > 0);
+	size_t n = c->when.headers.n + c->when.query.n + c->when.cookies.n +
+		   (c->when.client.n > 0);
 	struct predicate *all, *to;
 	int bad = 0;
 
@@ -96,7 +97,8 @@ header_holds(const struct predicate *p, const struct route_request *q)
 
 	if (!q->headers || (p->token && !headers_has(q->headers, p->token)))
 		return false;
-	h = p->token ? headers_get(q->headers, p->token) : headers_find(q->headers, p->name);
+	h = p->token ? headers_get(q->headers, p->token)
+		     : headers_find(q->headers, p->name);
 	for (; h; h = headers_next(q->headers, h))
 		if (value_fits(p, q, h->value))
 			return true;
@@ -111,7 +113,8 @@ cookie_holds(const struct predicate *p, const struct route_request *q)
 
 	if (!q->headers || !headers_has(q->headers, TOKEN_COOKIE))
 		return false;
-	for (h = headers_get(q->headers, TOKEN_COOKIE); h; h = headers_next(q->headers, h)) {
+	for (h = headers_get(q->headers, TOKEN_COOKIE); h;
+	     h = headers_next(q->headers, h)) {
 		struct str rest = h->value;
 
 		while (rest.len && str_split(&rest, ';', &part)) {
@@ -147,7 +150,8 @@ query_holds(const struct predicate *p, const struct route_request *q)
 const struct predicate *
 when_fails(const struct route *r, const struct route_request *q)
 {
-	static bool (*const holds[])(const struct predicate *, const struct route_request *) = {
+	static bool (*const holds[])(const struct predicate *,
+				     const struct route_request *) = {
 		[WHEN_HEADER] = header_holds,
 		[WHEN_COOKIE] = cookie_holds,
 		[WHEN_QUERY] = query_holds,

@@ -16,14 +16,15 @@ struct lookup {
 
 struct lookups {
 	struct map names;               /* name → struct lookup */
-	struct lookup **at;             /* on the heap, for getaddrinfo_a() may still write to them */
+	struct lookup **at; /* on the heap, for getaddrinfo_a() may still write to them */
 	size_t n;
 };
 
 static struct lookup *
 look_up(struct lookups *all, struct str name, struct arena *scratch)
 {
-	static const struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM };
+	static const struct addrinfo hints = { .ai_family = AF_UNSPEC,
+					       .ai_socktype = SOCK_STREAM };
 	struct lookup *l = map_get(&all->names, name);
 	char *copy;
 
@@ -47,8 +48,8 @@ look_up(struct lookups *all, struct str name, struct arena *scratch)
 	return l;
 }
 
-/* There is no second try at another address, so IPv4 first: what listens on ::1 alone is rare, what
- * listens on 127.0.0.1 alone is not. */
+/* There is no second try at another address, so IPv4 first: what listens on ::1 alone is
+ * rare, what listens on 127.0.0.1 alone is not. */
 static void
 choose(struct lookup *l, const struct addrinfo *list)
 {
@@ -123,7 +124,8 @@ forget(struct lookups *all)
 	for (size_t i = 0; i < all->n; i++) {
 		struct lookup *l = all->at[i];
 
-		if (gai_error(&l->request) == EAI_INPROGRESS && gai_cancel(&l->request) != EAI_CANCELED)
+		if (gai_error(&l->request) == EAI_INPROGRESS &&
+		    gai_cancel(&l->request) != EAI_CANCELED)
 			continue;
 		if (l->request.ar_result)
 			freeaddrinfo(l->request.ar_result);
@@ -140,12 +142,15 @@ key_of(const struct upstream_target *t, struct arena *image)
 	if (t->addr.family == AF_UNIX)
 		return arena_printf(image, "unix:%.*s", STR_ARG(t->conf->path));
 	if (!t->addr.family)
-		return arena_printf(image, "%.*s:%u", STR_ARG(t->conf->host), t->conf->port);
-	return arena_str(image, (struct str){ buf, (size_t)(addr_put(buf, &t->addr) - buf) });
+		return arena_printf(image, "%.*s:%u", STR_ARG(t->conf->host),
+				    t->conf->port);
+	return arena_str(image,
+			 (struct str){ buf, (size_t)(addr_put(buf, &t->addr) - buf) });
 }
 
 static void
-finish(struct upstream_target *t, struct lookups *all, struct arena *image, struct diag *diag)
+finish(struct upstream_target *t, struct lookups *all, struct arena *image,
+       struct diag *diag)
 {
 	struct lookup *l = t->addr.family ? NULL : map_get(&all->names, t->conf->host);
 
@@ -154,14 +159,17 @@ finish(struct upstream_target *t, struct lookups *all, struct arena *image, stru
 	t->addr.port = t->conf->port;
 	t->key = key_of(t, image);
 	if (!t->addr.family)
-		diag_warn(diag, 510, t->conf->where, "target \"%.*s\": \"%.*s\" does not resolve: %s",
-			  STR_ARG(t->conf->url), STR_ARG(t->conf->host), l ? l->error : "no name");
+		diag_warn(diag, 510, t->conf->where,
+			  "target \"%.*s\": \"%.*s\" does not resolve: %s",
+			  STR_ARG(t->conf->url), STR_ARG(t->conf->host),
+			  l ? l->error : "no name");
 }
 
 struct upstream_target *
 upstream_compile(const struct conf_model *m, struct arena *image, struct diag *diag)
 {
-	struct upstream_target *all = ARENA_NEWS(image, struct upstream_target, m->ntargets);
+	struct upstream_target *all =
+		ARENA_NEWS(image, struct upstream_target, m->ntargets);
 	struct lookups lookups = { .n = 0 };
 
 	for (size_t i = 0; i < m->nupstreams; i++)

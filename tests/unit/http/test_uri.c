@@ -15,7 +15,8 @@ normal(const char *path, struct uri_rules rules, struct str *out)
 static void
 is(const char *path, const char *wanted)
 {
-	struct uri_rules rules = { .merge_slashes = true, .encoded_slash = URI_SLASH_KEEP };
+	struct uri_rules rules = { .merge_slashes = true,
+				   .encoded_slash = URI_SLASH_KEEP };
 	struct str out;
 
 	ck_assert_msg(normal(path, rules, &out) == FAULT_NONE, "refused: %s", path);
@@ -25,7 +26,8 @@ is(const char *path, const char *wanted)
 static void
 refused(const char *path, enum fault fault)
 {
-	struct uri_rules rules = { .merge_slashes = true, .encoded_slash = URI_SLASH_KEEP };
+	struct uri_rules rules = { .merge_slashes = true,
+				   .encoded_slash = URI_SLASH_KEEP };
 	struct str out;
 
 	ck_assert_msg(normal(path, rules, &out) == fault, "not refused: %s", path);
@@ -105,7 +107,8 @@ END_TEST
 
 START_TEST(encoded_slash)
 {
-	struct uri_rules rules = { .merge_slashes = true, .encoded_slash = URI_SLASH_REJECT };
+	struct uri_rules rules = { .merge_slashes = true,
+				   .encoded_slash = URI_SLASH_REJECT };
 	struct str out;
 
 	is("/a%2fb", "/a%2Fb");
@@ -151,7 +154,8 @@ START_TEST(settles)
 			continue;
 		ck_assert(once.len && *once.at == '/');
 		ck_assert_int_eq(uri_normalise(once, rules, &arena, &twice), FAULT_NONE);
-		ck_assert_msg(str_eq(once, twice), "%s: %.*s: %.*s", path, STR_ARG(once), STR_ARG(twice));
+		ck_assert_msg(str_eq(once, twice), "%s: %.*s: %.*s", path, STR_ARG(once),
+			      STR_ARG(twice));
 	}
 }
 END_TEST
@@ -179,7 +183,8 @@ START_TEST(authorities)
 	authority("[::1]", "[::1]", "");
 	authority("[2001:db8::1]:443", "[2001:db8::1]", "443");
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-		ck_assert_msg(!uri_authority(str_of(bad[i]), &h, &p), "accepted: %s", bad[i]);
+		ck_assert_msg(!uri_authority(str_of(bad[i]), &h, &p), "accepted: %s",
+			      bad[i]);
 }
 END_TEST
 

@@ -19,7 +19,8 @@ good(const char *match)
 	model_begin();
 	model_service("s", "*");
 	model_route(match);
-	ck_assert_msg(route_compile(&model, &arena, &diag), "%s: %s", match, model_said());
+	ck_assert_msg(route_compile(&model, &arena, &diag), "%s: %s", match,
+		      model_said());
 	ck_assert_msg(!diag.first, "%s: %s", match, model_said());
 	arena_reset(&arena);
 	arena_reset(&said);
@@ -29,7 +30,8 @@ good(const char *match)
 START_TEST(what_is_wrong_and_where)
 {
 	bad("", "error 301");
-	bad("/a", "error 301 route \"1\": a match is \"METHODS PATH\", such as \"GET /a\" or \"* /a/*\"; there is no method");
+	bad("/a", "error 301 route \"1\": a match is \"METHODS PATH\", such as \"GET "
+		  "/a\" or \"* /a/*\"; there is no method");
 	bad("GET", "error 301");
 	bad("GET ~ ", "error 301 route \"1\": there is no regex");
 	bad("get /a", "10:11+3 error 302 route \"1\": methods are written in capitals: \"GET\"");
@@ -116,7 +118,8 @@ START_TEST(domain_claimed_twice)
 	model_begin();
 	model_service("a", "*.x.test");
 	s = model_service("b", "x.test");
-	s->domains[s->ndomains++] = (struct conf_domain){ STR("*.x.test"), model_where(7, 8) };
+	s->domains[s->ndomains++] =
+		(struct conf_domain){ STR("*.x.test"), model_where(7, 8) };
 	ck_assert(!route_compile(&model, &arena, &diag));
 	model_says("7:10+8 error 309");
 }
@@ -139,8 +142,8 @@ never(const char *const *matches, size_t n, const char *wanted)
 	ck_assert_msg(!strcmp(got, wanted), "%s…: got \"%s\", wanted \"%s\"", matches[0], got, wanted);
 }
 
-#define NEVER(wanted, ...)                                                                    \
-	never((const char *const[]){ __VA_ARGS__ },                                           \
+#define NEVER(wanted, ...)                                                               \
+	never((const char *const[]){ __VA_ARGS__ },                                      \
 	      sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(char *), wanted)
 
 START_TEST(routes_that_never_match)

@@ -350,7 +350,8 @@ START_TEST(agrees_with_the_order_written)
 				sprintf(path, "~ %s", regexes[dice(5)]);
 			else
 				random_path(path, true);
-			snprintf(patterns[i], sizeof patterns[i], "%s %s", names[dice(5)], path);
+			snprintf(patterns[i], sizeof patterns[i], "%s %s", names[dice(5)],
+				 path);
 			model_route(patterns[i]);
 		}
 		r = compiled();
@@ -372,7 +373,8 @@ START_TEST(agrees_with_the_order_written)
 		for (struct diag_item *i = diag.first; i; i = i->next)
 			if (i->code == 308) {
 				never++;
-				ck_assert_msg(!used[i->where.line - 10], "%.*s", STR_ARG(i->text));
+				ck_assert_msg(!used[i->where.line - 10], "%.*s",
+					      STR_ARG(i->text));
 			}
 		arena_reset(&arena);
 		arena_reset(&said);
@@ -385,13 +387,14 @@ static struct str traced[8];
 static unsigned ntraced;
 
 static void
-tried(struct route_trace *t, const struct route *r, enum route_miss miss, struct str detail)
+tried(struct route_trace *t, const struct route *r, enum route_miss miss,
+      struct str detail)
 {
 	static const char *const why[] = { "path", "method", "when" };
 
 	(void)t;
-	traced[ntraced++] = arena_printf(&arena, "%.*s %s %.*s", STR_ARG(r->conf->name), why[miss],
-					 STR_ARG(detail));
+	traced[ntraced++] = arena_printf(&arena, "%.*s %s %.*s", STR_ARG(r->conf->name),
+					 why[miss], STR_ARG(detail));
 }
 
 START_TEST(trace_says_why)

@@ -40,15 +40,16 @@ expect(const char *send)
 }
 
 static void
-pass(void)
+accepted(void)
 {
 	ck_assert_msg(worker_compile(&model, &arena, NULL, &diag), "%s", model_said());
 }
 
 static void
-fail(const char *wanted)
+refused(const char *wanted)
 {
-	ck_assert_msg(!worker_compile(&model, &arena, NULL, &diag), "passed; wanted %s", wanted);
+	ck_assert_msg(!worker_compile(&model, &arena, NULL, &diag), "passed; wanted %s",
+		      wanted);
 	model_says(wanted);
 }
 
@@ -94,7 +95,7 @@ START_TEST(what_is_expected_comes)
 	t->on = STR("two");
 	t->status = 308;
 	t->location = STR("https://api.test/a?b");
-	pass();
+	accepted();
 	ck_assert_ptr_null(diag.first);
 }
 END_TEST
@@ -119,11 +120,13 @@ START_TEST(what_is_not_expected_is_said)
 	t->route = STR("2");
 	expect("GET api.test/v1/orders/7")->route = STR("2");
 	expect("GET https://a b/")->route = STR("2");
-	fail("71:10+3 error 601 test 1 of service \"api\" failed: expected route \"2\", got \"1\"\n"
+	refused("71:10+3 error 601 test 1 of service \"api\" failed: expected route \"2\", got \"1\"\n"
 	     "10:10+17 note 0 \"1\" takes it");
-	model_says("72:10+3 error 601 test 2 of service \"api\" failed: expected route \"2\", got 405 (the path takes POST)");
+	model_says("72:10+3 error 601 test 2 of service \"api\" failed: expected route "
+		   "\"2\", got 405 (the path takes POST)");
 	model_says("test 3 of service \"api\" failed: expected route \"2\", got 404 (no route takes this request)");
-	model_says("test 4 of service \"api\" failed: expected status 405, got route \"2\", which forwards to \"orders\"");
+	model_says("test 4 of service \"api\" failed: expected status 405, got route "
+		   "\"2\", which forwards to \"orders\"");
 	model_says("test 5 of service \"api\" failed: expected path \"/orders/7\", got \"/o/7\"");
 	model_says("test 6 of service \"api\" failed: expected upstream \"orders-v2\", got route \"2\"");
 	model_says("test 7 of service \"api\" failed: expected location \"/x\", got route \"2\"");
@@ -142,7 +145,7 @@ START_TEST(another_service_takes_it)
 	expect("GET https://x.test/a")->route = STR("1");
 	model_service("rest", "*");
 	to("GET /*", 1);
-	fail("71:10+3 error 601 test 1 of service \"api\" failed: expected service \"api\", got \"rest\"");
+	refused("71:10+3 error 601 test 1 of service \"api\" failed: expected service \"api\", got \"rest\"");
 }
 END_TEST
 
@@ -162,11 +165,11 @@ START_TEST(clients)
 	t = expect("GET https://api.test/a");
 	t->client = STR("10.1.2.3");
 	t->upstream = STR("orders");
-	pass();
+	accepted();
 	t = expect("GET https://api.test/a");
 	t->client = STR("nobody");
 	t->upstream = STR("orders");
-	fail("error 602 test 3 of service \"api\" sends \"GET https://api.test/a\": the client is no address");
+	refused("error 602 test 3 of service \"api\" sends \"GET https://api.test/a\": the client is no address");
 }
 END_TEST
 
@@ -175,7 +178,7 @@ START_TEST(bad_patterns_stop_before_the_tests)
 	begin();
 	to("GET a", 0);
 	expect("GET https://api.test/a")->route = STR("1");
-	fail("error 303");
+	refused("error 303");
 	ck_assert_int_eq(diag.errors, 1);
 }
 END_TEST
