@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -153,6 +154,25 @@ fail:
 	return -1;
 }
 
+/* It closed the pipe without an answer, so that it is dead or about to be; or it took too long. */
+static void
+say_end(const struct build *b, bool died, char *text, size_t size)
+{
+	int status = 0;
+
+	if (!died)
+		kill(b->pid, SIGKILL);
+	waitpid(b->pid, &status, 0);
+	if (!died)
+		snprintf(text, size, "building took more than %d s", BUILD_TIMEOUT / 1000);
+	else if (WIFSIGNALED(status))
+		snprintf(text, size, "the builder was killed by signal %d (%s)", WTERMSIG(status),
+			 strsignal(WTERMSIG(status)));
+	else
+		snprintf(text, size, "the builder exited with status %d", WEXITSTATUS(status));
+	log_error("%s", text);
+}
+
 void
 build_finish(struct build *b, struct window *w, struct build_answer *answer)
 {
@@ -160,14 +180,11 @@ build_finish(struct build *b, struct window *w, struct build_answer *answer)
 	bool said = poll(&p, 1, 0) == 1;
 	ssize_t n = said ? read(b->pipe, answer, sizeof(*answer)) : 0;
 
+	answer->text[sizeof(answer->text) - 1] = '\0';
 	if (n != (ssize_t)sizeof(*answer)) {
 		*answer = (struct build_answer){ .ok = false };
-		snprintf(answer->text, sizeof(answer->text), said ? "the builder died" :
-			 "the builder took more than %d s", BUILD_TIMEOUT / 1000);
+		say_end(b, said, answer->text, sizeof(answer->text));
 	}
-	answer->text[sizeof(answer->text) - 1] = '\0';
-	if (!said)
-		kill(b->pid, SIGKILL);
 	if (answer->ok && (fcntl(b->memfd, F_GET_SEALS) & SEALS) != SEALS) {
 		answer->ok = false;
 		snprintf(answer->text, sizeof(answer->text), "the image is not sealed");

@@ -15,3 +15,7 @@ check_PROGRAMS += tests/unit/shm/test_records
 tests_unit_shm_test_records_SOURCES = tests/unit/shm/test_records.c
 tests_unit_shm_test_records_LDADD = $(UNIT_LIBS_shm)
 TESTS += tests/unit/shm/test_records
+check_PROGRAMS += tests/unit/shm/test_store
+tests_unit_shm_test_store_SOURCES = tests/unit/shm/test_store.c
+tests_unit_shm_test_store_LDADD = $(UNIT_LIBS_shm)
+TESTS += tests/unit/shm/test_store

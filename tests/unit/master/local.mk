@@ -1,0 +1,26 @@
+# unit tests of master
+UNIT_LIBS_master = libmaster.a $(LIBS_master) $(CHECK_LIBS)
+check_PROGRAMS += tests/unit/master/test_backoff
+tests_unit_master_test_backoff_SOURCES = tests/unit/master/test_backoff.c
+tests_unit_master_test_backoff_LDADD = $(UNIT_LIBS_master)
+TESTS += tests/unit/master/test_backoff
+check_PROGRAMS += tests/unit/master/test_bequest
+tests_unit_master_test_bequest_SOURCES = tests/unit/master/test_bequest.c
+tests_unit_master_test_bequest_LDADD = $(UNIT_LIBS_master)
+TESTS += tests/unit/master/test_bequest
+check_PROGRAMS += tests/unit/master/test_notify
+tests_unit_master_test_notify_SOURCES = tests/unit/master/test_notify.c
+tests_unit_master_test_notify_LDADD = $(UNIT_LIBS_master)
+TESTS += tests/unit/master/test_notify
+check_PROGRAMS += tests/unit/master/test_rundir
+tests_unit_master_test_rundir_SOURCES = tests/unit/master/test_rundir.c
+tests_unit_master_test_rundir_LDADD = $(UNIT_LIBS_master)
+TESTS += tests/unit/master/test_rundir
+check_PROGRAMS += tests/unit/master/test_sockets
+tests_unit_master_test_sockets_SOURCES = tests/unit/master/test_sockets.c
+tests_unit_master_test_sockets_LDADD = $(UNIT_LIBS_master)
+TESTS += tests/unit/master/test_sockets
+check_PROGRAMS += tests/unit/master/test_window
+tests_unit_master_test_window_SOURCES = tests/unit/master/test_window.c
+tests_unit_master_test_window_LDADD = $(UNIT_LIBS_master)
+TESTS += tests/unit/master/test_window
