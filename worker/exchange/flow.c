@@ -56,6 +56,9 @@ to_upstream(struct exchange *x, struct str bytes, bool end)
 	x->upstream_blocked = u->ops->send_body(u, bytes, end) > 0;
 	if (end)
 		exchange_watch(x);
+	else if (!x->keeping && !x->upstream_blocked && x->client->ops->relay &&
+		 x->client->ops->relay(x->client, u))
+		x->client->ops->want(x->client, 1);
 	else if (x->upstream_blocked)
 		x->owed_client += bytes.len;
 	else
@@ -106,6 +109,16 @@ client_trailers(struct stream *s, struct headers *t)
 }
 
 static void
+client_relay(struct stream *s, size_t n, bool blocked)
+{
+	struct exchange *x = s->owner;
+
+	x->bytes_in += n;
+	x->progress = clock_ms();
+	x->upstream_blocked = blocked;
+}
+
+static void
 client_drain(struct stream *s)
 {
 	struct exchange *x = s->owner;
@@ -137,6 +150,7 @@ const struct stream_user exchange_client_user = {
 	.on_head = client_head,
 	.on_body = client_body,
 	.on_trailers = client_trailers,
+	.on_relay = client_relay,
 	.on_drain = client_drain,
 	.on_fault = client_fault,
 };
@@ -252,6 +266,8 @@ upstream_body(struct stream *s, struct str bytes, bool end)
 	x->client_blocked = held > 0;
 	if (end)
 		response_ended(x);
+	else if (!held && s->ops->relay && s->ops->relay(s, x->client))
+		s->ops->want(s, 1);
 	else if (held)
 		x->owed_upstream += bytes.len;
 	else
@@ -265,6 +281,16 @@ upstream_trailers(struct stream *s, struct headers *t)
 
 	x->client->ops->send_trailers(x->client, t);
 	response_ended(x);
+}
+
+static void
+upstream_relay(struct stream *s, size_t n, bool blocked)
+{
+	struct exchange *x = s->owner;
+
+	x->bytes_out += n;
+	x->progress = clock_ms();
+	x->client_blocked = blocked;
 }
 
 static void
@@ -307,6 +333,7 @@ const struct stream_user exchange_upstream_user = {
 	.on_head = upstream_head,
 	.on_body = upstream_body,
 	.on_trailers = upstream_trailers,
+	.on_relay = upstream_relay,
 	.on_drain = upstream_drain,
 	.on_fault = upstream_fault,
 };

@@ -210,7 +210,7 @@ forwarded_write(struct exchange *x, unsigned what)
 	if (what & FORWARDED_RFC7239)
 		write_rfc7239(x, peer);
 	if (what & FORWARDED_REAL_IP && x->client_addr.family != AF_UNIX && x->client_addr.family)
-		headers_set_token(h, &x->arena, TOKEN_X_REAL_IP, address(x, &x->client_addr));
+		headers_set_token(h, &x->arena, TOKEN_X_REAL_IP, exchange_client_ip(x));
 }
 
 void

@@ -16,6 +16,7 @@ forget(struct h1 *h)
 {
 	if (h->wire.event.buried)
 		return;
+	h1_relay_stop(h);
 	h->active = false;
 	h->rx = RX_STOP;
 	h->owner->on_close(h);
@@ -130,8 +131,8 @@ client_ended(struct h1 *h, int error)
 	h1_fault(h, FAULT_RESPONSE_INCOMPLETE);
 }
 
-static void
-ended(struct h1 *h, int error)
+void
+h1_ended(struct h1 *h, int error)
 {
 	h->eof = true;
 	h->readable = false;
@@ -172,6 +173,8 @@ read_size(const struct h1 *h)
 {
 	if (h->role == H1_SERVER && (h->rx == RX_IDLE || h->rx == RX_HEAD || h->rx == RX_DONE))
 		return H1_HEAD_READ;
+	if (h->rx == RX_HEAD && h->large)
+		return H1_LARGE_READ;
 	return LOOP_RBUF;
 }
 
@@ -183,6 +186,10 @@ h1_read(struct h1 *h)
 	if (h->held_fresh && h->rx == RX_IDLE && !h->wire.held.len)
 		h1_feed_held(h);
 	while (!h->wire.event.buried && h->readable && wants(h)) {
+		if (h->relay_to) {
+			h1_relay_pump(h);
+			return;
+		}
 		size_t size = read_size(h);
 		ssize_t n = wire_recv(&h->wire, size);
 
@@ -191,7 +198,7 @@ h1_read(struct h1 *h)
 			continue;
 		}
 		if (n <= 0) {
-			ended(h, n < 0 ? errno : 0);
+			h1_ended(h, n < 0 ? errno : 0);
 			return;
 		}
 		if ((size_t)n < size && !h->hangup)
@@ -243,6 +250,14 @@ h1_event(struct wire *w, uint32_t events)
 		h1_fault(h, FAULT_CLIENT_GONE);
 		return;
 	}
+	if (h->relay_from && events & EPOLLOUT) {
+		struct h1 *from = h->relay_from;
+
+		if (from->pipe->held || from->readable)
+			h1_relay_pump(from);
+		if (w->event.buried)
+			return;
+	}
 	h1_read(h);
 }
 
@@ -251,7 +266,9 @@ h1_drained(struct wire *w)
 {
 	struct h1 *h = (struct h1 *)w;
 
-	if (h->active)
+	if (h->relay_from)
+		h1_relay_pump(h->relay_from);
+	else if (h->active)
 		h->stream.user->on_drain(&h->stream);
 	else if (h->rx == RX_LINGER && h->eof)
 		h1_close(h);

@@ -10,6 +10,7 @@
 
 #include "worker/http/h1_parse.h"
 #include "worker/http/stream.h"
+#include "worker/net/pipe.h"
 #include "worker/net/wire.h"
 
 enum h1_role { H1_SERVER, H1_CLIENT };
@@ -64,6 +65,9 @@ struct h1 {
 	bool chunk_begun;               /* tx: a chunk is out, its CR LF not yet */
 	bool used;                      /* had a message before */
 	bool pooled;                    /* the owner's: it is idle in a pool */
+	bool large;                     /* the last message was long: read little with the head */
+	struct h1 *relay_to, *relay_from;       /* bodies moved by the kernel: h1_relay.c */
+	struct pipe *pipe;              /* with relay_to */
 	char *held;                     /* received, not consumed: part of a head, or requests to come */
 	uint32_t held_len, held_room;
 	size_t credit;

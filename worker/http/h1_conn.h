@@ -6,13 +6,21 @@
 #include "worker/http/h1.h"
 
 /* The most that is read at once where a head is expected: what pipelining may pile up. */
-enum { H1_HEAD_READ = 64 * 1024 };
+enum { H1_HEAD_READ = 64 * 1024, H1_LARGE_READ = 16 * 1024 };
 
 /* Takes received bytes as far as they go; the rest is held. */
 void h1_feed(struct h1 *, struct str in);
 /* The same with what is held. */
 void h1_feed_held(struct h1 *);
 void h1_hold(struct h1 *, struct str bytes, bool fresh);
+
+/* The end of what comes in: 0, or errno. */
+void h1_ended(struct h1 *, int error);
+
+/* stream_ops.relay; one turn of it; its end. */
+bool h1_relay(struct stream *from, struct stream *to);
+void h1_relay_pump(struct h1 *from);
+void h1_relay_stop(struct h1 *);
 
 /* Tells the user, or closes when there is none. */
 void h1_fault(struct h1 *, enum fault);

@@ -11,6 +11,7 @@ static void
 begin_body(struct h1 *h, const struct msg *m, bool *end)
 {
 	*end = false;
+	h->large = m->body == BODY_LENGTH && m->length > LOOP_RBUF;
 	switch (m->body) {
 	case BODY_LENGTH:
 		h->rx_left = m->length;

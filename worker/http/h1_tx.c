@@ -278,6 +278,7 @@ h1_release(struct stream *s, enum fault fault)
 
 	if (!h->active)
 		return;
+	h1_relay_stop(h);
 	h->active = false;
 	if (h->role == H1_SERVER)
 		release_server(h, fault);
@@ -292,4 +293,5 @@ const struct stream_ops h1_ops = {
 	.send_trailers = h1_send_trailers,
 	.want = h1_want,
 	.release = h1_release,
+	.relay = h1_relay,
 };

@@ -32,8 +32,8 @@ struct stream_ops {                     /* the codec does this for the exchange 
 	/* Gives the stream up, at any time; no callback comes any more. FAULT_NONE: both messages are whole
 	 * and the connection may be used again. Anything else: the peer must see that the message was cut. */
 	void (*release)(struct stream *, enum fault);
-	/* Moves body bytes from here to `to` inside the kernel, as they are, without on_body(): true when that is
-	 * possible (both codecs have raw bytes to move and want it so). May be NULL. Ends with on_body("", end). */
+	/* The rest of the body goes from here to `to` inside the kernel, as it is: true when that is possible. Then
+	 * on_relay() tells of progress, and on_body() comes once more, empty, at the end. May be NULL. */
 	bool (*relay)(struct stream *, struct stream *to);
 };
 
@@ -45,6 +45,8 @@ struct stream_user {                    /* the exchange does this for the codec 
 	void (*on_body)(struct stream *, struct str bytes, bool end);
 	/* Instead of the last on_body(), when there are any. */
 	void (*on_trailers)(struct stream *, struct headers *);
+	/* `n` more bytes went by relay(); `blocked`: the other side takes no more just now. */
+	void (*on_relay)(struct stream *, size_t n, bool blocked);
 	/* What send_body() had to hold has left. */
 	void (*on_drain)(struct stream *);
 	/* The message that comes in will not be completed, or the one that goes out was not taken. The stream

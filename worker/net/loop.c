@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "worker/net/pipe.h"
 #include "worker/net/wire.h"
 
 int
@@ -29,6 +30,7 @@ void
 loop_free(struct loop *l)
 {
 	close(l->epoll);
+	pipe_pool_free(&l->pipes);
 	free(l->rbuf);
 	free(l->out.buf);
 }

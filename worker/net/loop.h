@@ -20,6 +20,7 @@
 enum { LOOP_RBUF = 256 * 1024, LOOP_EVENTS = 256 };
 
 struct loop;
+struct pipe;
 struct wire;
 
 struct event {
@@ -47,6 +48,7 @@ struct loop {
 	struct event *graves;
 	char *rbuf;                     /* LOOP_RBUF bytes: for whoever reads, until its turn ends */
 	struct outbox out;
+	struct pipe *pipes;             /* those at rest; pipe.h */
 	void (*after)(struct loop *);   /* at the end of every turn; may be NULL */
 	uint64_t busy_us, lag_us;       /* working time, longest turn since last cleared */
 	void *user;

@@ -5,8 +5,8 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-static void
-send_failed(struct wire *w, int error)
+void
+wire_fail(struct wire *w, int error)
 {
 	w->error = (uint32_t)error;
 	chain_free(&w->held);
@@ -43,7 +43,7 @@ send_out(struct wire *w, struct str a, struct str b)
 	}
 	if (n < 0) {
 		if (errno != EAGAIN && errno != EINTR && errno != ENOTCONN) {
-			send_failed(w, errno);
+			wire_fail(w, errno);
 			return;
 		}
 		n = 0;
@@ -73,7 +73,7 @@ send_held(struct wire *w)
 		n = sendmsg(w->event.fd, &m, MSG_NOSIGNAL);
 		if (n < 0) {
 			if (errno != EAGAIN && errno != EINTR && errno != ENOTCONN)
-				send_failed(w, errno);
+				wire_fail(w, errno);
 			return;
 		}
 		w->sent += (uint64_t)n;

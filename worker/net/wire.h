@@ -61,6 +61,9 @@ void wire_send(struct wire *, struct str bytes);
 /* Sends what is in the outbox, whosever it is. Before each use of loop->rbuf and at each end of a turn. */
 void wire_flush(struct loop *);
 
+/* A send that was not made through wire_send() failed: on_error() comes. */
+void wire_fail(struct wire *, int error);
+
 /* SHUT_WR once everything has left. */
 void wire_shut(struct wire *);
 
