@@ -48,9 +48,9 @@ h1_lines_undo(struct headers *h, struct arena *a)
 }
 
 static inline void
-keep(struct h1_lines *l, struct headers *h, struct str name, struct str value, bool raw)
+keep(struct h1_lines *l, struct headers *h, enum token t, struct str name, struct str value,
+     bool raw)
 {
-	enum token t = token_of(name);
 	uint64_t bit = (uint64_t)1 << t;
 
 	h->at[h->n] = (struct header){
@@ -65,14 +65,95 @@ keep(struct h1_lines *l, struct headers *h, struct str name, struct str value, b
 	l->last[t] = h->n++;
 }
 
+#ifdef SCAN_SSE2
+/* The token of a name of less than 16 bytes that stands at the front of `x`. */
+static inline enum token
+short_token(__m128i x, char first, unsigned len)
+{
+	enum token t = token_guess(first, len);
+	__m128i text = scan_load(token_text[t]);
+	/* Only letters have bit 0x40, and only letters may differ by 0x20. */
+	__m128i fold = _mm_and_si128(_mm_srli_epi16(text, 1), _mm_set1_epi8(0x20));
+	unsigned same = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_or_si128(x, fold), text));
+	unsigned all = (1U << len) - 1;
+
+	return token_name[t].len == len && (same & all) == all ? t : TOKEN_OTHER;
+}
+
+/* What most lines are: a short name of letters, digits and dashes, one blank, a value, CR LF.
+ * Returns the next line, or NULL when it is anything else. */
+static inline const char *
+plain_line(struct h1_lines *l, struct headers *h, const char *p, const char *end, const char *lo)
+{
+	const char *value, *stop;
+	unsigned ends, len;
+	__m128i x;
+
+	if (end - p < 18)
+		return NULL;
+	x = scan_load(p);
+	ends = scan_ends_name(x);
+	if (!ends)
+		return NULL;
+	len = (unsigned)__builtin_ctz(ends);
+	value = p + len + 2;
+	if (len == 0 || memcmp(p + len, ": ", 2) != 0 || (unsigned char)*value <= ' ')
+		return NULL;
+	stop = scan_value(value, end, lo);
+	if (end - stop < 2 || memcmp(stop, "\r\n", 2) != 0 || (unsigned char)stop[-1] <= ' ')
+		return NULL;
+	keep(l, h, short_token(x, *p, len), (struct str){ p, len },
+	     (struct str){ value, (size_t)(stop - value) }, true);
+	return stop + 2;
+}
+#else
+static inline const char *
+plain_line(struct h1_lines *l, struct headers *h, const char *p, const char *end, const char *lo)
+{
+	(void)l, (void)h, (void)p, (void)end, (void)lo;
+	return NULL;
+}
+#endif
+
+/* Any line, with all its mistakes. As above, but NULL means a fault, or more to come. */
+static const char *
+any_line(struct h1_lines *l, struct headers *h, const char *p, const char *end, const char *lo)
+{
+	const char *colon = scan_name(p, end, lo), *value, *stop, *last;
+	struct str name = { p, (size_t)(colon - p) };
+
+	if (colon == end)
+		return NULL;
+	if (*colon != ':' || colon == p) {
+		l->fault = bad_name(p, colon);
+		return NULL;
+	}
+	for (value = colon + 1; value < end && blank(*value); value++)
+		;
+	stop = scan_value(value, end, lo);
+	if (end - stop < 2 && (stop == end || *stop == '\r'))
+		return NULL;
+	if (*stop != '\r' || stop[1] != '\n') {
+		l->fault = *stop == '\r' || *stop == '\n' ? FAULT_BAD_LINE_END :
+							    FAULT_BAD_HEADER;
+		return NULL;
+	}
+	for (last = stop; last > value && blank(last[-1]); last--)
+		;
+	keep(l, h, token_of(name), name, (struct str){ value, (size_t)(last - value) },
+	     last == stop && value == colon + 2 && colon[1] == ' ');
+	return stop + 2;
+}
+
 const char *
 h1_lines_parse(struct h1_lines *l, struct headers *h, const char *p, const char *end,
 	       const char *lo, bool whole, uint32_t max, struct arena *a)
 {
 	l->fault = FAULT_NONE;
 	l->twice = 0;
+	make_room(h, p, end, whole, a);
 	for (uint32_t count = 0; p < end; count++) {
-		const char *colon, *value, *stop, *last;
+		const char *next;
 
 		if (*p == '\r') {
 			if (end - p < 2)
@@ -86,32 +167,13 @@ h1_lines_parse(struct h1_lines *l, struct headers *h, const char *p, const char 
 			l->fault = FAULT_TOO_MANY_HEADERS;
 			return NULL;
 		}
-		colon = scan_name(p, end, lo);
-		if (colon == end)
-			return NULL;
-		if (*colon != ':' || colon == p) {
-			l->fault = bad_name(p, colon);
-			return NULL;
-		}
-		for (value = colon + 1; value < end && blank(*value); value++)
-			;
-		stop = scan_value(value, end, lo);
-		if (end - stop < 2 && (stop == end || *stop == '\r'))
-			return NULL;
-		if (*stop != '\r' || stop[1] != '\n') {
-			l->fault = *stop == '\r' || *stop == '\n' ? FAULT_BAD_LINE_END :
-								    FAULT_BAD_HEADER;
-			return NULL;
-		}
-		for (last = stop; last > value && blank(last[-1]); last--)
-			;
 		/* Without room the head is not complete: the last line may be written over. */
 		if (h->n == h->room && !make_room(h, p, end, whole, a))
 			h->n--;
-		keep(l, h, (struct str){ p, (size_t)(colon - p) },
-		     (struct str){ value, (size_t)(last - value) },
-		     last == stop && value == colon + 2 && colon[1] == ' ');
-		p = stop + 2;
+		next = plain_line(l, h, p, end, lo);
+		if (!next && !(next = any_line(l, h, p, end, lo)))
+			return NULL;
+		p = next;
 	}
 	return whole ? p : NULL;
 }
@@ -128,7 +190,10 @@ mark_hop(struct headers *h, enum token t, struct str name)
 bool
 h1_lines_connection(struct headers *h, struct h1_options *o)
 {
-	uint64_t done = (uint64_t)1 << TOKEN_HOST | (uint64_t)1 << TOKEN_CONTENT_LENGTH;
+	/* Tokens that need no marks: not any more, or never. */
+	uint64_t done = (uint64_t)1 << TOKEN_HOST | (uint64_t)1 << TOKEN_CONTENT_LENGTH |
+			(uint64_t)1 << TOKEN_KEEP_ALIVE | (uint64_t)1 << TOKEN_UPGRADE |
+			(uint64_t)1 << TOKEN_TE;
 	int others = 0;
 
 	*o = (struct h1_options){ 0 };
@@ -137,6 +202,10 @@ h1_lines_connection(struct headers *h, struct h1_options *o)
 
 		if (h->at[i].token != TOKEN_CONNECTION)
 			continue;
+		if (token_of(rest) == TOKEN_KEEP_ALIVE) {       /* the usual case */
+			o->keep_alive = true;
+			continue;
+		}
 		while (str_split(&rest, ',', &option)) {
 			enum token t;
 

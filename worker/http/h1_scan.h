@@ -1,7 +1,7 @@
 /* h1_scan — where a run of allowed bytes ends: the inner loops of h1_parse and h1_write.
  *
  * Each comes twice, with the same results: by table (…_plain), and by 16 bytes at a time where SSE2 is
- * there (…_sse2). Nothing outside [lo, end) is read: a rest of less than 16 bytes is looked
+ * there (…_sse2; SCAN_PLAIN turns it off). Nothing outside [lo, end) is read: a rest of less than 16 bytes is looked
  * at through the last 16 bytes before `end`, hence `lo`, from where on memory may be read. */
 #ifndef HTTP_H1_SCAN_H
 #define HTTP_H1_SCAN_H
@@ -9,7 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#ifdef __SSE2__
+#if defined(__SSE2__) && !defined(SCAN_PLAIN)
+#define SCAN_SSE2 1
 #include <emmintrin.h>
 #endif
 
@@ -17,6 +18,8 @@ enum {
 	SCAN_TOKEN = 1,                 /* tchar (RFC 9110 §5.6.2) */
 	SCAN_TARGET = 2,                /* visible ASCII but "#" */
 	SCAN_VALUE = 4,                 /* HTAB, SP, visible ASCII, obs-text (RFC 9110 §5.5) */
+	SCAN_HOST = 8,                  /* letters, digits, "-", ".": what most hosts are made of */
+	SCAN_PATH = 16,                 /* all but "?" */
 };
 
 extern const uint8_t scan_class[256];
@@ -50,10 +53,32 @@ scan_target_plain(const char *p, const char *end, const char *lo)
 	return scan_plain(p, end, SCAN_TARGET);
 }
 
-#ifdef __SSE2__
+static inline const char *
+scan_host_plain(const char *p, const char *end, const char *lo)
+{
+	(void)lo;
+	return scan_plain(p, end, SCAN_HOST);
+}
+
+static inline const char *
+scan_path_plain(const char *p, const char *end, const char *lo)
+{
+	(void)lo;
+	return scan_plain(p, end, SCAN_PATH);
+}
+
+static inline const char *
+scan_target_mark_plain(const char *p, const char *end, const char *lo, const char **mark)
+{
+	end = scan_target_plain(p, end, lo);
+	*mark = scan_path_plain(p, end, lo);
+	return end;
+}
+
+#ifdef SCAN_SSE2
 /* One bit for each of 16 bytes that ends the run. */
-static inline unsigned
-scan_ends_name(__m128i x)
+static inline __m128i
+scan_is_alnum_or(__m128i x, char one)
 {
 	/* Signed comparisons: the wanted range is shifted to the lower end of int8_t. */
 	__m128i low = _mm_or_si128(x, _mm_set1_epi8(0x20));
@@ -61,10 +86,29 @@ scan_ends_name(__m128i x)
 				       _mm_set1_epi8(-128 + 26));
 	__m128i digit = _mm_cmplt_epi8(_mm_add_epi8(x, _mm_set1_epi8((char)(0x80 - '0'))),
 				       _mm_set1_epi8(-128 + 10));
-	__m128i dash = _mm_cmpeq_epi8(x, _mm_set1_epi8('-'));
+	__m128i is_one = _mm_cmpeq_epi8(x, _mm_set1_epi8(one));
 
-	return ~(unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(alpha, digit), dash)) &
-	       0xffff;
+	return _mm_or_si128(_mm_or_si128(alpha, digit), is_one);
+}
+
+static inline unsigned
+scan_ends_name(__m128i x)
+{
+	return ~(unsigned)_mm_movemask_epi8(scan_is_alnum_or(x, '-')) & 0xffff;
+}
+
+static inline unsigned
+scan_ends_host(__m128i x)
+{
+	__m128i dot = _mm_cmpeq_epi8(x, _mm_set1_epi8('.'));
+
+	return ~(unsigned)_mm_movemask_epi8(_mm_or_si128(scan_is_alnum_or(x, '-'), dot)) & 0xffff;
+}
+
+static inline unsigned
+scan_ends_path(__m128i x)
+{
+	return (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(x, _mm_set1_epi8('?')));
 }
 
 static inline unsigned
@@ -132,11 +176,47 @@ scan_target_sse2(const char *p, const char *end, const char *lo)
 	return scan_sse2(p, end, lo, scan_ends_target, SCAN_TARGET);
 }
 
+static inline const char *
+scan_host_sse2(const char *p, const char *end, const char *lo)
+{
+	return scan_sse2(p, end, lo, scan_ends_host, SCAN_HOST);
+}
+
+static inline const char *
+scan_path_sse2(const char *p, const char *end, const char *lo)
+{
+	return scan_sse2(p, end, lo, scan_ends_path, SCAN_PATH);
+}
+
+/* scan_target(), and in *mark where the first "?" stands, or the end of the run. */
+static inline const char *
+scan_target_mark_sse2(const char *p, const char *end, const char *lo, const char **mark)
+{
+	if (end - p >= 16) {
+		__m128i x = scan_load(p);
+		unsigned ends = scan_ends_target(x);
+
+		if (ends) {
+			*mark = p + __builtin_ctz(scan_ends_path(x) | ends);
+			return p + __builtin_ctz(ends);
+		}
+	}
+	end = scan_target_sse2(p, end, lo);
+	*mark = scan_path_sse2(p, end, lo);
+	return end;
+}
+
 #define scan_name scan_name_sse2
+#define scan_target_mark scan_target_mark_sse2
+#define scan_host scan_host_sse2
+#define scan_path scan_path_sse2
 #define scan_value scan_value_sse2
 #define scan_target scan_target_sse2
 #else
 #define scan_name scan_name_plain
+#define scan_target_mark scan_target_mark_plain
+#define scan_host scan_host_plain
+#define scan_path scan_path_plain
 #define scan_value scan_value_plain
 #define scan_target scan_target_plain
 #endif

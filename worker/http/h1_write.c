@@ -29,14 +29,41 @@ put(char *to, struct str s)
 }
 
 /* Values and targets that did not come from the parser may hold anything that a template let
- * through: a byte that would end the line, or the target, is overwritten. */
+ * through: a byte that would end the line, or the target, is overwritten. 16 bytes behind
+ * `end` may be read: h1_head_size() leaves more. */
+#ifdef SCAN_SSE2
+static inline __attribute__((always_inline)) void
+clean(char *p, char *end, unsigned (*ends_of)(__m128i), uint8_t class, char with)
+{
+	(void)class;
+	for (; p < end; p += 16) {
+		unsigned odd = ends_of(scan_load(p));
+
+		if (end - p < 16)
+			odd &= (1U << (end - p)) - 1;
+		for (; odd; odd &= odd - 1)
+			p[__builtin_ctz(odd)] = with;
+	}
+}
+#else
+enum { scan_ends_value, scan_ends_target };
+
+static inline void
+clean(char *p, char *end, int ends_of, uint8_t class, char with)
+{
+	(void)ends_of;
+	for (; p < end; p++)
+		if (!(scan_class[(unsigned char)*p] & class))
+			*p = with;
+}
+#endif
+
 static inline char *
 put_value(char *to, struct str s)
 {
 	char *end = put(to, s);
 
-	while ((to = (char *)scan_value(to, end, to)) < end)
-		*to++ = ' ';
+	clean(to, end, scan_ends_value, SCAN_VALUE, ' ');
 	return end;
 }
 
@@ -45,8 +72,7 @@ put_target(char *to, struct str s)
 {
 	char *end = put(to, s);
 
-	while ((to = (char *)scan_target(to, end, to)) < end)
-		*to++ = '_';
+	clean(to, end, scan_ends_target, SCAN_TARGET, '_');
 	return end;
 }
 

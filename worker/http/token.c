@@ -1,14 +1,13 @@
 #include "worker/http/token.h"
 
-/* Padded, so that eight bytes can be loaded from any place within a name. */
-static const char text[TOKEN_COUNT][24] = {
+const char token_text[TOKEN_COUNT][24] = {
 #define TOKEN(id, name, flags) [TOKEN_##id] = name,
 #include "worker/http/tokens.def"
 #undef TOKEN
 };
 
 const struct str token_name[TOKEN_COUNT] = {
-#define TOKEN(id, name, flags) [TOKEN_##id] = { text[TOKEN_##id], sizeof(name) - 1 },
+#define TOKEN(id, name, flags) [TOKEN_##id] = { token_text[TOKEN_##id], sizeof(name) - 1 },
 #include "worker/http/tokens.def"
 #undef TOKEN
 };
@@ -23,10 +22,9 @@ const uint8_t token_flags[TOKEN_COUNT] = {
 
 /* A perfect hash of the first letter and the length. Two rows that collide are a compiler warning
  * (-Woverride-init), a missing row fails test_token. */
-#define HASH(first, len) ((unsigned)((first) * 7 + (len) * 5) & 127)
-#define SLOT(first, len, id) [HASH(first, len)] = TOKEN_##id
+#define SLOT(first, len, id) [((first) * 7 + (len) * 5) & 127] = TOKEN_##id
 
-static const uint8_t slot[128] = {
+const uint8_t token_slot[128] = {
 	SLOT('a', 6, ACCEPT), SLOT('a', 15, ACCEPT_ENCODING), SLOT('a', 5, ALLOW),
 	SLOT('a', 13, AUTHORIZATION), SLOT('c', 13, CACHE_CONTROL), SLOT('c', 10, CONNECTION),
 	SLOT('c', 16, CONTENT_ENCODING), SLOT('c', 14, CONTENT_LENGTH),
@@ -83,12 +81,12 @@ token_of(struct str name)
 	size_t len = name.len;
 	unsigned t;
 
-	if (len < 2 || len >= sizeof(text[0]))
+	if (len < 2 || len >= sizeof(token_text[0]))
 		return TOKEN_OTHER;
-	t = slot[HASH((unsigned char)*p | 0x20, len)];
+	t = token_guess(*p, len);
 	if (token_name[t].len != len)
 		return TOKEN_OTHER;
-	q = text[t];
+	q = token_text[t];
 	if (len >= 8) {
 		if (!same8(load8(p), load8(q)) ||
 		    !same8(load8(p + len - 8), load8(q + len - 8)) ||

@@ -23,4 +23,15 @@ extern const uint8_t token_flags[TOKEN_COUNT];
 /* The token of a name in any case; TOKEN_OTHER when it is none of ours. */
 enum token token_of(struct str name);
 
+/* For who compares by himself: the names, padded with NUL, and the only one that a name with that first letter
+ * and length can be. */
+extern const char token_text[TOKEN_COUNT][24];
+extern const uint8_t token_slot[128];
+
+static inline enum token
+token_guess(char first, size_t len)
+{
+	return (enum token)token_slot[(((unsigned char)first | 0x20) * 7 + len * 5) & 127];
+}
+
 #endif

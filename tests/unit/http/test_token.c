@@ -64,6 +64,9 @@ START_TEST(classes_are_those_of_the_rfcs)
 		ck_assert_msg(!!(scan_class[c] & SCAN_TARGET) == (visible && c != '#'), "%d", c);
 		ck_assert_msg(!!(scan_class[c] & SCAN_VALUE) ==
 			      (visible || c == ' ' || c == '\t' || c > 0x7f), "%d", c);
+		ck_assert_msg(!!(scan_class[c] & SCAN_HOST) ==
+			      (c < 128 && in_class((unsigned char)c, "-.")), "%d", c);
+		ck_assert_msg(!!(scan_class[c] & SCAN_PATH) == (c != '?'), "%d", c);
 	}
 }
 END_TEST
@@ -87,13 +90,15 @@ compare(scan_fn *plain, scan_fn *fast, size_t n, size_t at, int c, size_t from)
 
 START_TEST(both_ways_to_scan_agree)
 {
-	for (size_t n = 0; n < 70; n += n < 36 ? 1 : 11)
-		for (size_t at = 0; at <= n; at += n < 20 ? 1 : 3)
+	for (size_t n = 0; n < 50; n += n < 18 ? 1 : 7)
+		for (size_t at = 0; at <= n; at += n < 18 ? 1 : 5)
 			for (int c = 0; c < 256; c++)
-				for (size_t from = 0; from <= n; from += 7) {
+				for (size_t from = 0; from <= n; from += 9) {
 					compare(scan_name_plain, scan_name_sse2, n, at, c, from);
 					compare(scan_value_plain, scan_value_sse2, n, at, c, from);
 					compare(scan_target_plain, scan_target_sse2, n, at, c, from);
+					compare(scan_host_plain, scan_host_sse2, n, at, c, from);
+					compare(scan_path_plain, scan_path_sse2, n, at, c, from);
 				}
 }
 END_TEST
