@@ -210,7 +210,7 @@ MEMBER(client)
 	if (!x->client_addr.family)
 		return false;
 	logline_raw(l, STR("\""));
-	logline_ip(l, &x->client_addr);
+	logline_raw(l, exchange_client_ip(x));
 	logline_raw(l, STR("\""));
 	return true;
 }
@@ -318,7 +318,7 @@ write_combined(const struct access_log *p, struct logline *l, struct exchange *x
 	const char *date = clock_date();        /* "Sat, 21 Nov 2026 07:27:00 GMT" */
 
 	if (x->client_addr.family)
-		logline_ip(l, &x->client_addr);
+		logline_raw(l, exchange_client_ip(x));
 	else
 		logline_raw(l, STR("-"));
 	logline_raw(l, STR(" - "));

@@ -42,15 +42,6 @@ logline_u64(struct logline *l, uint64_t n)
 		l->at = str_put_u64(l->at, n);
 }
 
-void
-logline_ip(struct logline *l, const struct addr *a)
-{
-	if (l->end - l->at < ADDR_TEXT)
-		l->full = true;
-	else
-		l->at = addr_put_ip(l->at, a);
-}
-
 static int
 hex_digit(char c)
 {

@@ -4,7 +4,6 @@
 
 #include "conf/field.h"
 #include "worker/exchange/template.h"
-#include "worker/net/addr.h"
 
 struct exchange;
 
@@ -19,7 +18,6 @@ struct logline {
 void logline_raw(struct logline *, struct str);         /* our own text */
 void logline_value(struct logline *, struct str);       /* escaped */
 void logline_u64(struct logline *, uint64_t);
-void logline_ip(struct logline *, const struct addr *);
 
 /* What is masked: names of query parameters, headers and cookies, case ignored; those of the usual credentials
  * are always. */
