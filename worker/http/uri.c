@@ -51,13 +51,41 @@ unescape(const char *at, const char *end)
 	return high << 4 | low;
 }
 
+#define EACH(byte) (0x0101010101010101ull * (byte))
+
+/* 0x80 in every byte of `w` that is zero. */
+static inline uint64_t
+zeros(uint64_t w)
+{
+	return ~(((w & EACH(0x7f)) + EACH(0x7f)) | w | EACH(0x7f));
+}
+
+/* Passes over what is as it should be, seven bytes at a time: each word looks at one byte
+ * more, for what may follow a slash. */
+static const char *
+skip_plain(const char *p, const char *end)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	for (; end - p >= 8; p += 7) {
+		uint64_t w, slash, after;
+
+		memcpy(&w, p, 8);
+		slash = zeros(w ^ EACH('/'));
+		after = slash | zeros(w ^ EACH('.'));
+		if (zeros(w ^ EACH('%')) | ((slash << 8) & after))
+			break;
+	}
+#endif
+	return p;
+}
+
 /* Where the first thing stands that may have to change; the end when there is none. */
 static const char *
 first_odd(struct str path, bool merge)
 {
 	const char *end = path.at + path.len;
 
-	for (const char *p = path.at; p < end; p++) {
+	for (const char *p = skip_plain(path.at, end); p < end; p++) {
 		if (*p > '/')           /* most bytes */
 			continue;
 		if (*p == '%')

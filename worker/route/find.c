@@ -86,7 +86,9 @@ route_find(const struct router *router, const struct route_request *q,
 	m->route = r;
 	m->fault = FAULT_NONE;
 	m->allow = 0;
-	if (r->ncaptures && r->form != ROUTE_REGEX)
+	if (r->form == ROUTE_PREFIX && r->ncaptures == 1)
+		m->value[0] = str_from(q->path, r->path.len - 1);
+	else if (r->ncaptures && r->form != ROUTE_REGEX)
 		match_path(r, NULL, q->path, m->value);
 	return true;
 }

@@ -46,10 +46,25 @@ hash(uint32_t node, struct str s)
 	return fold(a ^ 0x8ebc6af09c88c6e3ull ^ h, b ^ 0x589965cc75374cc3ull ^ h >> 32);
 }
 
+/* Segments are short: this is done before memcmp() is called. */
+static inline bool
+same(const char *a, const char *b, size_t n)
+{
+	if (n > 16)
+		return memcmp(a, b, n) == 0;
+	if (n >= 8)
+		return !((word(a, 8) ^ word(b, 8)) |
+			 (word(a + n - 8, 8) ^ word(b + n - 8, 8)));
+	if (n >= 4)
+		return !((word(a, 4) ^ word(b, 4)) |
+			 (word(a + n - 4, 4) ^ word(b + n - 4, 4)));
+	return !n || (a[0] == b[0] && a[n >> 1] == b[n >> 1] && a[n - 1] == b[n - 1]);
+}
+
 static inline bool
 is_child(const struct trie_node *n, uint32_t parent, struct str s)
 {
-	return n->parent == parent && n->len == s.len && memcmp(n->at, s.at, s.len) == 0;
+	return n->parent == parent && n->len == s.len && same(n->at, s.at, s.len);
 }
 
 /* The slot of a child, or the free one where it belongs. */
@@ -229,34 +244,37 @@ try_leaf(struct trie_search *f, uint32_t first)
 	}
 }
 
+/* Where both children could take the path, the static one is searched by a call. */
 static void
-walk(struct trie_search *f, uint32_t at_node, const char *at)
+walk(struct trie_search *f, uint32_t node, const char *at)
 {
 	const struct trie *t = f->service->trie;
-	const struct trie_node *n = &t->nodes[at_node];
 	const char *end = f->request->path.at + f->request->path.len;
-	uint32_t below[2] = { 0, n->any };
-	struct str s;
 
-	if (n->open)
-		try_leaf(f, n->open);
-	if (!(n->children | n->any))
-		return;
-	if (!match_segment(&at, end, &s))
-		return;
-	if (n->children)
-		below[0] = child(t, at_node, s);
-	if (!s.len)
-		below[1] = 0;
-	for (unsigned i = 0; i < 2; i++) {
-		const struct trie_node *b = &t->nodes[below[i]];
+	for (;;) {
+		const struct trie_node *n = &t->nodes[node];
+		uint32_t exactly = 0, any;
+		struct str s;
 
-		if (!below[i] || b->lowest >= f->best)
-			continue;
-		if (at <= end)
-			walk(f, below[i], at);
-		else if (b->exact)
-			try_leaf(f, b->exact);
+		if (n->lowest >= f->best)
+			return;
+		if (at > end) {
+			try_leaf(f, n->exact);
+			return;
+		}
+		if (n->open)
+			try_leaf(f, n->open);
+		if (!(n->children | n->any))
+			return;
+		match_segment(&at, end, &s);
+		if (n->children)
+			exactly = child(t, node, s);
+		any = s.len ? n->any : 0;
+		if (exactly && any)
+			walk(f, exactly, at);
+		node = any ? any : exactly;
+		if (!node)
+			return;
 	}
 }
 
