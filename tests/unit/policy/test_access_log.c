@@ -300,6 +300,7 @@ START_TEST(a_pipe_that_is_full_delays_and_then_loses_lines)
 	}
 	ck_assert_uint_eq(got / 16 + lost, total);
 	ck_assert_uint_eq(got % 16, 0);
+	ck_assert_uint_gt(got, 65536 + 40000);  /* a pipe and a buffer full */
 	policy->unbind(&fake_worker, bound);
 	close(fd);
 	unlink(fifo);

@@ -31,6 +31,7 @@ START_TEST(origins_are_matched_whole)
 		{ "https://a.b.example.org:8443", true },
 		{ "https://example.org:8443", false },
 		{ "https://.example.org:8443", false },
+		{ "https://..example.org:8443", false },
 		{ "https://evil.net/.example.org:8443", false },
 		{ "https://evil.net:1.example.org:8443", false },
 		{ "https://evilexample.org:8443", false },
