@@ -47,6 +47,12 @@ scan_line(const struct scan *s, uint32_t at)
 {
 	uint32_t low = 0, high = s->nlines;
 
+	/* Places are mostly asked for one after the other. */
+	if (s->lines[s->hint] <= at) {
+		low = s->hint;
+		if (low + 4 < high && s->lines[low + 4] > at)
+			high = low + 4;
+	}
 	while (high - low > 1) {
 		uint32_t middle = (low + high) / 2;
 
@@ -55,6 +61,7 @@ scan_line(const struct scan *s, uint32_t at)
 		else
 			high = middle;
 	}
+	*(uint32_t *)&s->hint = low;
 	return low;
 }
 

@@ -35,6 +35,7 @@ struct scan {
 	struct diag *diag;
 	uint32_t at;                    /* what is read next */
 	uint32_t *lines, nlines;        /* offset of the first byte of each */
+	uint32_t hint;                  /* the line that was asked for last */
 	bool comments;                  /* they are tokens; else passed over */
 };
 

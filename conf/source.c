@@ -10,7 +10,7 @@
 
 /* Values go to libconfig in pieces of this size, as elements of one list: its memory is used again and
  * stays in the cache, and its groups, slow beyond some members, stay small. */
-enum { PIECE = 32 * 1024 };
+enum { PIECE = 8 * 1024 };
 
 struct feed {
 	struct source *source;
@@ -94,7 +94,7 @@ append(struct feed *f, struct conf_node *n)
 	if (f->len + len + 16 > f->room || f->npending == sizeof(f->pending) / sizeof(*f->pending))
 		flush(f);
 	if (len + 16 > f->room) {
-		f->room = len + 16;
+		f->room = len + 16 > PIECE ? len + 16 : PIECE;
 		f->buf = realloc(f->buf, f->room);
 		if (!f->buf)
 			abort();

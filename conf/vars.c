@@ -5,7 +5,7 @@
 bool
 has_variables(struct str s)
 {
-	return s.len > 2 && memmem(s.at, s.len, "${", 2) != NULL;
+	return s.len && memchr(s.at, '$', s.len) && memmem(s.at, s.len, "${", 2);
 }
 
 static int
