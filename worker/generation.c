@@ -12,6 +12,14 @@ struct mapped {
 	size_t size;
 };
 
+void
+generation_unmap(uintptr_t at, size_t size)
+{
+	if (size)
+		mmap((void *)at, size, PROT_NONE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+}
+
 static const struct policy *
 policy_of(const struct conf_policy *c)
 {
@@ -43,11 +51,7 @@ release(struct generation *g)
 
 	unbind(g);
 	list_remove(&g->link);
-	if (p->size) {
-		/* The window stays reserved. */
-		mmap((void *)p->at, p->size, PROT_NONE,
-		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
-	}
+	generation_unmap(p->at, p->size);
 	if (!g->worker->single)
 		channel_send(g->worker->channel.fd, &m, -1);
 	free(p);

@@ -10,6 +10,9 @@
 struct generation *generation_bind(struct worker *, const struct image *, uintptr_t at, size_t size,
 				   const char **error);
 
+/* Lets go of a mapped image; its place in the window stays reserved. */
+void generation_unmap(uintptr_t at, size_t size);
+
 /* New exchanges use it from now on. */
 void generation_commit(struct worker *, struct generation *);
 

@@ -4,8 +4,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "worker/net/listen.h"
+
+enum { FIRST_MS = 1000 };
 
 struct socket {                         /* handed over by the master */
 	struct list link;
@@ -272,8 +275,12 @@ serve_stop(struct worker *w, bool close_idle)
 		struct h1 *h = list_entry(l, struct h1, link);
 
 		next = l->next;
-		if (!h->active && h->rx == RX_IDLE && !h->held_len && h->used)
+		if (h->active || h->rx != RX_IDLE || h->held_len)
+			continue;
+		if (h->used)
 			h1_close(h);
+		else                            /* its request may be on its way */
+			wire_timer(&h->wire, clock_ms() + FIRST_MS);
 	}
 }
 

@@ -121,6 +121,8 @@ prepare(struct worker *w, const struct channel_msg *m, int fd)
 	if (at != MAP_FAILED)
 		g = generation_bind(w, (const struct image *)(uintptr_t)m->image, (uintptr_t)m->at,
 				    m->size, &error);
+	if (!g)
+		generation_unmap((uintptr_t)m->at, m->size);
 	tell(w, CHANNEL_PREPARED, m->generation, g ? NULL : error);
 }
 

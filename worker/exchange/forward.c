@@ -6,7 +6,8 @@
 #include "worker/exchange/steps.h"
 #include "worker/exchange/template.h"
 
-enum { BACKOFF_MS = 50 };
+/* A kept body, the credit that was given meanwhile, and one reading beyond it. */
+enum { BACKOFF_MS = 50, KEEP_MAX = REPLAY_MAX + FLOW_WINDOW + LOOP_RBUF };
 
 /* What every attempt sends: done once. */
 static void
@@ -203,7 +204,7 @@ forward_keep(struct exchange *x, struct str bytes)
 {
 	uint32_t need = x->kept_len + (uint32_t)bytes.len;
 
-	if (need > REPLAY_MAX + LOOP_RBUF)
+	if (need > KEEP_MAX)
 		abort();                        /* no credit was given for that much */
 	if (need > x->kept_room) {
 		uint32_t room = x->kept_room ? x->kept_room : 4096;

@@ -183,7 +183,7 @@ h1_read(struct h1 *h)
 {
 	size_t taken = 0;
 
-	if (h->held_fresh && h->rx == RX_IDLE && !h->wire.held.len)
+	if (h->held_fresh && ((h->rx == RX_IDLE && !h->wire.held.len) || h->rx == RX_TUNNEL))
 		h1_feed_held(h);
 	while (!h->wire.event.buried && h->readable && wants(h)) {
 		if (h->relay_to) {

@@ -206,7 +206,7 @@ h1_want(struct stream *s, size_t credit)
 	bool stopped = h->credit == 0;
 
 	h->credit += credit;
-	if (stopped && h->readable && !h->feeding)
+	if (stopped && (h->readable || h->held_fresh) && !h->feeding)
 		loop_ready(h->wire.loop, &h->wire.event);
 }
 
