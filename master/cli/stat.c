@@ -208,11 +208,26 @@ gather_series(struct stat_view *v)
 }
 
 static int
+by_role(const void *a, const void *b)
+{
+	const struct slot *x = *(const struct slot *const *)a;
+	const struct slot *y = *(const struct slot *const *)b;
+	uint32_t m = x->role, n = y->role;
+
+	if (m == n) {
+		m = x->number;
+		n = y->number;
+	}
+	return (m > n) - (m < n);
+}
+
+static int
 gather(struct stat_view *v)
 {
-	v->slots = slots_find(v->region);
+	const struct slots *slots = slots_find(v->region);
+
 	v->rings = rings_find(v->region);
-	if (!v->slots || stats_find(&v->stats, v->region) < 0) {
+	if (!slots || stats_find(&v->stats, v->region) < 0) {
 		fprintf(stderr, "postern stat: the gateway in %s counts in another way than this "
 			"version of postern\nNext: use the postern that runs: /proc/PID/exe stat\n",
 			v->rundir);
@@ -223,16 +238,17 @@ gather(struct stat_view *v)
 	stats_sum(&v->stats, &v->total);
 	gather_series(v);
 	for (int i = 0; i < SLOTS_MAX; i++) {
-		const struct slot *row = &v->slots->row[i];
+		const struct slot *row = &slots->row[i];
 
 		if (!slot_alive(row))
 			continue;
-		v->processes++;
+		v->process[v->processes++] = row;
 		v->workers += row->role == SLOT_WORKER;
 		v->connections += row->connections;
 		v->exchanges += row->exchanges;
 		v->upstream_connections += row->upstream_connections;
 	}
+	qsort(v->process, (size_t)v->processes, sizeof(*v->process), by_role);
 	return 0;
 }
 

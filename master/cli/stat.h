@@ -21,12 +21,12 @@ struct stat_series {                    /* a route or target that had traffic */
 struct stat_view {
 	const char *rundir;
 	const struct region *region;
-	const struct slots *slots;
 	const struct ring *rings;       /* NULL: none */
 	struct stats stats;
 	struct stats_page total;        /* over all processes, dead ones too */
 	uint64_t connections, exchanges, upstream_connections;  /* of the living */
-	int workers, processes;         /* alive */
+	const struct slot *process[SLOTS_MAX];  /* alive: master, keeper, workers by number */
+	int processes, workers;
 	struct stat_series *series;     /* most requests first */
 	size_t nseries;
 	uint64_t mono, wall;            /* ms: now */

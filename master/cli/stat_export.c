@@ -122,12 +122,11 @@ stat_json(const struct stat_view *v, FILE *out)
 	const char *comma = "";
 
 	fputs("{\"processes\":[", out);
-	for (int i = 0; i < SLOTS_MAX; i++)
-		if (slot_alive(&v->slots->row[i])) {
-			fprintf(out, "%s\n  ", comma);
-			json_process(v, &v->slots->row[i], out);
-			comma = ",";
-		}
+	for (int i = 0; i < v->processes; i++) {
+		fprintf(out, "%s\n  ", comma);
+		json_process(v, v->process[i], out);
+		comma = ",";
+	}
 	fputs("],\n\"counters\":", out);
 	json_totals(v, out);
 	fputs(",\n\"routes\":[", out);
@@ -185,9 +184,8 @@ void
 stat_csv(const struct stat_view *v, FILE *out)
 {
 	fputs("kind,name,key,value\n", out);
-	for (int i = 0; i < SLOTS_MAX; i++)
-		if (slot_alive(&v->slots->row[i]))
-			csv_process(v, &v->slots->row[i], out);
+	for (int i = 0; i < v->processes; i++)
+		csv_process(v, v->process[i], out);
 	for (unsigned i = 0; i < METRIC_COUNT; i++)
 		csv_row("total", STR(""), metric_info[i].name, v->total.count[i], out);
 	csv_row("latency", STR(""), "count", latency_count(&v->total), out);

@@ -49,33 +49,34 @@ latency(double us, char buf[static 32])
 }
 
 static void
-print_processes(const struct stat_view *v, const struct paint *p, FILE *out)
+print_process(const struct stat_view *v, const struct slot *row, const struct paint *p,
+	      FILE *out)
 {
+	uint64_t age = stat_heartbeat_age(v, row), started = row->started;
+	bool late = row->role == SLOT_WORKER && age > 5000;
+	bool serving = row->state == SLOT_SERVING;
 	char name[32], up[32], beat[32];
 
-	fprintf(out, "%s%-12s %8s %-9s %5s %8s %6s %6s %6s %9s%s\n", p->head, "process", "pid",
-		"state", "conf", "uptime", "conns", "active", "up", "heartbeat", p->off);
-	for (int i = 0; i < SLOTS_MAX; i++) {
-		const struct slot *row = &v->slots->row[i];
-		uint64_t age = stat_heartbeat_age(v, row), started = row->started;
-		bool late = row->role == SLOT_WORKER && age > 5000;
-		bool serving = row->state == SLOT_SERVING;
+	if (row->role == SLOT_WORKER)
+		snprintf(name, sizeof(name), "worker %" PRIu32, row->number);
+	else
+		snprintf(name, sizeof(name), "%s", stat_role(row));
+	fprintf(out, "%-12s %8" PRId32 " %s%-9s%s %5" PRIu64 " %8s %6" PRIu64 " %6" PRIu64
+		" %8" PRIu64 " %s%9s%s\n", name, (int32_t)row->pid, serving ? p->good : "",
+		stat_state(row), p->off, (uint64_t)row->generation,
+		started && started < v->wall ? span(v->wall - started, up) : "-",
+		(uint64_t)row->connections, (uint64_t)row->exchanges,
+		(uint64_t)row->upstream_connections, late ? p->bad : "",
+		span(age, beat), p->off);
+}
 
-		if (!slot_alive(row))
-			continue;
-		if (row->role == SLOT_WORKER)
-			snprintf(name, sizeof(name), "worker %" PRIu32, row->number);
-		else
-			snprintf(name, sizeof(name), "%s", stat_role(row));
-		fprintf(out, "%-12s %8" PRId32 " %s%-9s%s %5" PRIu64 " %8s %6" PRIu64 " %6" PRIu64
-			" %6" PRIu64 " %s%9s%s\n", name, (int32_t)row->pid,
-			serving ? p->good : "", stat_state(row), p->off,
-			(uint64_t)row->generation,
-			started && started < v->wall ? span(v->wall - started, up) : "-",
-			(uint64_t)row->connections, (uint64_t)row->exchanges,
-			(uint64_t)row->upstream_connections, late ? p->bad : "",
-			span(age, beat), p->off);
-	}
+static void
+print_processes(const struct stat_view *v, const struct paint *p, FILE *out)
+{
+	fprintf(out, "%s%-12s %8s %-9s %5s %8s %6s %6s %8s %9s%s\n", p->head, "process", "pid",
+		"state", "conf", "uptime", "conns", "active", "upstream", "heartbeat", p->off);
+	for (int i = 0; i < v->processes; i++)
+		print_process(v, v->process[i], p, out);
 }
 
 static void
