@@ -18,3 +18,18 @@ FUZZ_TARGETS += tests/fuzz/fuzz_uri
 tests_fuzz_fuzz_uri_SOURCES = tests/fuzz/fuzz_uri.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_uri_LDADD = $(LIBS_http)
 tests_fuzz_fuzz_uri_LDFLAGS = $(LINK_FUZZ)
+
+FUZZ_TARGETS += tests/fuzz/fuzz_head
+tests_fuzz_fuzz_head_SOURCES = tests/fuzz/fuzz_head.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_head_LDADD = $(LIBS_http)
+tests_fuzz_fuzz_head_LDFLAGS = $(LINK_FUZZ)
+
+FUZZ_TARGETS += tests/fuzz/fuzz_chunked
+tests_fuzz_fuzz_chunked_SOURCES = tests/fuzz/fuzz_chunked.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_chunked_LDADD = $(LIBS_http)
+tests_fuzz_fuzz_chunked_LDFLAGS = $(LINK_FUZZ)
+
+FUZZ_TARGETS += tests/fuzz/fuzz_image
+tests_fuzz_fuzz_image_SOURCES = tests/fuzz/fuzz_image.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_image_LDADD = $(LIBS_worker)
+tests_fuzz_fuzz_image_LDFLAGS = $(LINK_FUZZ)
