@@ -47,7 +47,8 @@ forwarded_for(struct str element)
 
 /* One line's hops from the right. False: the walk is over. */
 static bool
-walk_line(struct exchange *x, const struct trust *t, struct str line, bool rfc7239, int *hops)
+walk_line(struct exchange *x, const struct trust *t, struct str line, bool rfc7239,
+	  int *hops)
 {
 	struct str element;
 	struct addr a;
@@ -113,12 +114,15 @@ proxy_only(const struct header *h)
 {
 	switch (h->name.len ? h->name.at[0] | 0x20 : 0) {
 	case 'x':
-		return starts_caseless(h->name, STR("x-forwarded")) || h->token == TOKEN_X_REAL_IP;
+		return starts_caseless(h->name, STR("x-forwarded")) ||
+		       h->token == TOKEN_X_REAL_IP;
 	case 'f':
 		return h->token == TOKEN_FORWARDED;
 	case 'c':
-		return h->token == TOKEN_OTHER && starts_caseless(h->name, STR("client-cert")) &&
-		       (h->name.len == 11 || str_caseeq(h->name, STR("client-cert-chain")));
+		return h->token == TOKEN_OTHER &&
+		       starts_caseless(h->name, STR("client-cert")) &&
+		       (h->name.len == 11 ||
+			str_caseeq(h->name, STR("client-cert-chain")));
 	default:
 		return false;
 	}
@@ -178,7 +182,9 @@ static void
 write_rfc7239(struct exchange *x, struct str peer)
 {
 	struct str host = x->request.host;
-	char *to = arena_alloc_aligned(&x->arena, peer.len + host.len + x->scheme.len + 40, 1), *at = to;
+	char *to = arena_alloc_aligned(&x->arena,
+				       peer.len + host.len + x->scheme.len + 40, 1),
+	     *at = to;
 
 	if (!peer.len)
 		at = put(at, STR("for=unknown"));
@@ -209,7 +215,8 @@ forwarded_write(struct exchange *x, unsigned what)
 		write_x(x, peer);
 	if (what & FORWARDED_RFC7239)
 		write_rfc7239(x, peer);
-	if (what & FORWARDED_REAL_IP && x->client_addr.family != AF_UNIX && x->client_addr.family)
+	if (what & FORWARDED_REAL_IP && x->client_addr.family != AF_UNIX &&
+	    x->client_addr.family)
 		headers_set_token(h, &x->arena, TOKEN_X_REAL_IP, exchange_client_ip(x));
 }
 

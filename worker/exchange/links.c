@@ -12,8 +12,8 @@ struct linker {
 	struct arena *image;
 	struct diag *diag;
 	struct map chains;              /* bytes of the links → struct links */
-	bool *captures;                 /* by conf_policy.index: its templates use captures */
-	bool *said, *said_twice;        /* by conf_policy.index: one finding is enough */
+	/* By conf_policy.index: its templates use captures; one finding is enough. */
+	bool *captures, *said, *said_twice;
 	struct step *step;              /* the chain being made */
 	uint32_t n, room;
 };
@@ -23,14 +23,16 @@ struct step {
 	const char *from;
 };
 
-static const char from_gateway[] = "gateway", from_service[] = "service", from_route[] = "route";
+static const char from_gateway[] = "gateway", from_service[] = "service",
+		  from_route[] = "route";
 
 static void
 add(struct linker *l, const struct conf_use *use, size_t n, const char *from)
 {
 	for (size_t i = 0; i < n; i++) {
 		if (l->n == l->room) {
-			struct step *more = ARENA_NEWS(l->diag->arena, struct step, 2 * l->room + 16);
+			struct step *more =
+				ARENA_NEWS(l->diag->arena, struct step, 2 * l->room + 16);
 
 			if (l->n)
 				memcpy(more, l->step, l->n * sizeof(*more));
@@ -65,7 +67,8 @@ drop(struct linker *l, const struct conf_route *r, struct str name, struct where
 	words[nwords] = NULL;
 	near = diag_nearest(name, words);
 	diag_error(l->diag, 410, w,
-		   near ? "route \"%.*s\": no inherited policy \"%.*s\"; did you mean \"%s\"?"
+		   near ? "route \"%.*s\": no inherited policy \"%.*s\"; did you mean "
+			  "\"%s\"?"
 			: "route \"%.*s\": no inherited policy \"%.*s\"%s",
 		   STR_ARG(r->name), STR_ARG(name), near ? near : "");
 }
@@ -81,9 +84,10 @@ warn_twice(struct linker *l)
 				continue;
 			l->said_twice[p->index] = true;
 			diag_warn(l->diag, 411, l->step[i].use->where,
-				  "policy \"%.*s\" runs twice for the same request", STR_ARG(p->name));
-			diag_note(l->diag, l->step[k].use->where, "the first time from here, by the %s",
-				  l->step[k].from);
+				  "policy \"%.*s\" runs twice for the same request",
+				  STR_ARG(p->name));
+			diag_note(l->diag, l->step[k].use->where,
+				  "the first time from here, by the %s", l->step[k].from);
 		}
 }
 
@@ -149,7 +153,8 @@ check_captures(const struct template *t, void *arg)
 {
 	struct captures_check *c = arg;
 
-	if (template_check_captures(t, c->route->capture, c->route->ncaptures, c->diag, c->used_at) < 0)
+	if (template_check_captures(t, c->route->capture, c->route->ncaptures, c->diag,
+				    c->used_at) < 0)
 		c->bad = true;
 }
 
@@ -165,7 +170,8 @@ check_chain(struct linker *l, const struct route *r)
 		template_each(p->type->fields, p->self, check_captures, &c);
 		if (c.bad) {
 			l->said[p->index] = true;
-			diag_note(l->diag, r->conf->where, "route \"%.*s\" runs this policy",
+			diag_note(l->diag, r->conf->where,
+				  "route \"%.*s\" runs this policy",
 				  STR_ARG(r->conf->name));
 		}
 	}
@@ -173,7 +179,8 @@ check_chain(struct linker *l, const struct route *r)
 
 /* `what` is "rewrite" or "redirect". NULL: none, or said. */
 static const struct template *
-route_template(struct linker *l, const struct route *r, struct str text, struct where w, bool rewrite)
+route_template(struct linker *l, const struct route *r, struct str text, struct where w,
+	       bool rewrite)
 {
 	const struct template *t;
 	const char *what = rewrite ? "rewrite" : "redirect";
@@ -187,10 +194,13 @@ route_template(struct linker *l, const struct route *r, struct str text, struct 
 			continue;
 		if (c <= ' ' || c >= 0x7f)
 			diag_error(l->diag, 406, where_in(w, i, 1),
-				   "a %s holds no blanks and nothing beyond ASCII: percent-encode it", what);
+				   "a %s holds no blanks and nothing beyond ASCII: "
+				   "percent-encode it",
+				   what);
 		else
-			diag_error(l->diag, 406, where_in(w, i, 1),
-				   "a rewrite is a path alone; the query stays what it was");
+			diag_error(
+				l->diag, 406, where_in(w, i, 1),
+				"a rewrite is a path alone; the query stays what it was");
 		return NULL;
 	}
 	if (rewrite && text.at[0] != '/' && !str_starts(text, STR("{path}"))) {
@@ -225,8 +235,8 @@ link_route(struct linker *l, struct route *r, const struct service *s)
 }
 
 int
-links_compile(const struct conf_model *model, struct router *router, const struct links **gateway,
-	      struct arena *image, struct diag *diag)
+links_compile(const struct conf_model *model, struct router *router,
+	      const struct links **gateway, struct arena *image, struct diag *diag)
 {
 	struct linker l = { .model = model, .image = image, .diag = diag };
 	int before = diag->errors;
@@ -238,7 +248,8 @@ links_compile(const struct conf_model *model, struct router *router, const struc
 		const struct conf_policy *p = model->policies[i];
 
 		if (p->self)
-			template_each(p->type->fields, p->self, note_captures, &l.captures[p->index]);
+			template_each(p->type->fields, p->self, note_captures,
+				      &l.captures[p->index]);
 	}
 	add(&l, model->gateway.policies, model->gateway.npolicies, from_gateway);
 	*gateway = chain(&l);

@@ -18,13 +18,14 @@ struct links {
 	uint32_t n;
 	uint32_t state_size;            /* of all together */
 	bool preflight;                 /* one of them answers CORS preflights */
-	bool forwards;                  /* one of them writes the forwarded headers: no forwarded_default() */
+	bool forwards;                  /* one of them does what forwarded_default() does */
 	bool has_response, has_done, has_request;
 };
 
-/* Builds the chains of the gateway, of every service and route, compiles rewrite and redirect, checks captures and
- * `without`. *gateway gets the chain for requests that no service takes. -1 on errors. */
-int links_compile(const struct conf_model *, struct router *, const struct links **gateway,
-		  struct arena *, struct diag *);
+/* Builds the chains of the gateway, of every service and route, compiles rewrite and
+ * redirect, checks captures and `without`. *gateway gets the chain for requests that no
+ * service takes. -1 on errors. */
+int links_compile(const struct conf_model *, struct router *,
+		  const struct links **gateway, struct arena *, struct diag *);
 
 #endif

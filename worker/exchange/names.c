@@ -8,7 +8,8 @@
 
 #define GETTER(name) \
 	static struct str \
-	get_##name(struct exchange *x __attribute__((unused)), struct str arg __attribute__((unused)), \
+	get_##name(struct exchange *x __attribute__((unused)), \
+		   struct str arg __attribute__((unused)), \
 		   enum token token __attribute__((unused)))
 
 static struct str
@@ -27,7 +28,7 @@ address(struct exchange *x, const struct addr *a)
 	return (struct str){ to, (size_t)(addr_put_ip(to, a) - to) };
 }
 
-/* Several lines of one name are one list (RFC 9110 §5.3), but cookies are joined by "; ". */
+/* Several lines of one name are one list (RFC 9110 §5.3); cookies are joined by "; ". */
 static struct str
 join(struct exchange *x, const struct headers *h, const struct header *first)
 {
@@ -50,7 +51,8 @@ join(struct exchange *x, const struct headers *h, const struct header *first)
 }
 
 static struct str
-header_value(struct exchange *x, const struct headers *h, struct str name, enum token token)
+header_value(struct exchange *x, const struct headers *h, struct str name,
+	     enum token token)
 {
 	const struct header *first;
 
@@ -111,7 +113,8 @@ GETTER(query_value)
 GETTER(duration)
 {
 	uint64_t us = exchange_duration(x) / 1000;
-	char *to = arena_alloc_aligned(&x->arena, 28, 1), *at = str_put_u64(to, us / 1000000);
+	char *to = arena_alloc_aligned(&x->arena, 28, 1);
+	char *at = str_put_u64(to, us / 1000000);
 
 	*at++ = '.';
 	for (uint64_t unit = 100000, rest = us % 1000000; unit; unit /= 10)
@@ -158,46 +161,52 @@ exchange_policy_name(const struct exchange *x)
 GETTER(policy) { return exchange_policy_name(x); }
 
 #define NAME(n, k, g, h) { .name = n, .kind = TEMPLATE_##k, .get = get_##g, .help = h }
-#define WITH(n, k, g, h) { .name = n, .takes_name = true, .kind = TEMPLATE_##k, .get = get_##g, .help = h }
+#define WITH(n, k, g, h) \
+	{ .name = n, .takes_name = true, .kind = TEMPLATE_##k, .get = get_##g, .help = h }
 #define LATER(n, h)      { .name = n, .takes_name = true, .later = true, .help = h }
 
 const struct template_name template_names[] = {
-	NAME("client.ip",       TEXT,   client_ip,       "address of the client, as believed"),
-	NAME("client.port",     NUMBER, client_port,     "its port; 0 when only a proxy knows it"),
-	NAME("peer.ip",         TEXT,   peer_ip,         "address of the connection's other end"),
-	NAME("method",          TEXT,   method,          "method of the request"),
-	NAME("scheme",          TEXT,   scheme,          "http or https, as the client used it"),
-	NAME("host",            TEXT,   host,            "host of the request in lower case, without port"),
-	NAME("path",            TEXT,   path,            "path of the request, normalised"),
-	NAME("query",           QUERY,  query,           "query of the request, without \"?\""),
-	NAME("version",         TEXT,   version,         "1.0 or 1.1"),
-	WITH("header.",         HEADER, header,          "a request header, all lines of it joined"),
-	WITH("query.",          QUERY_VALUE, query_value, "a query parameter, decoded"),
-	WITH("cookie.",         COOKIE, cookie,          "a cookie of the request"),
-	NAME("consumer",        TEXT,   consumer,        "who a policy found it to be"),
-	NAME("plan",            TEXT,   plan,            "the plan of the consumer"),
-	NAME("listener",        TEXT,   listener,        "name of the listener"),
-	NAME("service",         TEXT,   service,         "name of the service"),
-	NAME("route",           TEXT,   route,           "name of the route"),
-	NAME("request.id",      TEXT,   request_id,      "id of the request"),
-	NAME("path.sent",       TEXT,   path_sent,       "path that the upstream was asked for"),
-	NAME("upstream",        TEXT,   upstream,        "name of the upstream"),
-	NAME("upstream.target", TEXT,   upstream_target, "target of the last attempt"),
-	NAME("attempts",        NUMBER, attempts,        "upstream attempts made"),
-	NAME("status",          NUMBER, status,          "status sent to the client; 0 before"),
-	NAME("reason",          TEXT,   reason,          "why the gateway answered by itself; empty if it did not"),
-	NAME("policy",          TEXT,   policy,          "the policy that answered; empty if none did"),
-	WITH("response.header.", HEADER, response_header, "a response header, all lines of it joined"),
-	NAME("bytes.in",        NUMBER, bytes_in,        "bytes of the request body"),
-	NAME("bytes.out",       NUMBER, bytes_out,       "bytes of the response body"),
-	NAME("duration",        NUMBER, duration,        "seconds since the request began, with six decimals"),
-	NAME("duration.ms",     NUMBER, duration_ms,     "the same in milliseconds"),
-	NAME("duration.us",     NUMBER, duration_us,     "the same in microseconds"),
-	NAME("time",            TEXT,   time,            "time now, 2026-11-21T07:27:00.123Z"),
-	LATER("claim.",                                  "a claim of the token"),
-	LATER("tls.",                                    "the TLS connection of the client"),
+	NAME("client.ip", TEXT, client_ip, "address of the client, as believed"),
+	NAME("client.port", NUMBER, client_port,
+	     "its port; 0 when only a proxy knows it"),
+	NAME("peer.ip", TEXT, peer_ip, "address of the connection's other end"),
+	NAME("method", TEXT, method, "method of the request"),
+	NAME("scheme", TEXT, scheme, "http or https, as the client used it"),
+	NAME("host", TEXT, host, "host of the request in lower case, without port"),
+	NAME("path", TEXT, path, "path of the request, normalised"),
+	NAME("query", QUERY, query, "query of the request, without \"?\""),
+	NAME("version", TEXT, version, "1.0 or 1.1"),
+	WITH("header.", HEADER, header, "a request header, all lines of it joined"),
+	WITH("query.", QUERY_VALUE, query_value, "a query parameter, decoded"),
+	WITH("cookie.", COOKIE, cookie, "a cookie of the request"),
+	NAME("consumer", TEXT, consumer, "who a policy found it to be"),
+	NAME("plan", TEXT, plan, "the plan of the consumer"),
+	NAME("listener", TEXT, listener, "name of the listener"),
+	NAME("service", TEXT, service, "name of the service"),
+	NAME("route", TEXT, route, "name of the route"),
+	NAME("request.id", TEXT, request_id, "id of the request"),
+	NAME("path.sent", TEXT, path_sent, "path that the upstream was asked for"),
+	NAME("upstream", TEXT, upstream, "name of the upstream"),
+	NAME("upstream.target", TEXT, upstream_target, "target of the last attempt"),
+	NAME("attempts", NUMBER, attempts, "upstream attempts made"),
+	NAME("status", NUMBER, status, "status sent to the client; 0 before"),
+	NAME("reason", TEXT, reason,
+	     "why the gateway answered by itself; empty if it did not"),
+	NAME("policy", TEXT, policy, "the policy that answered; empty if none did"),
+	WITH("response.header.", HEADER, response_header,
+	     "a response header, all lines of it joined"),
+	NAME("bytes.in", NUMBER, bytes_in, "bytes of the request body"),
+	NAME("bytes.out", NUMBER, bytes_out, "bytes of the response body"),
+	NAME("duration", NUMBER, duration,
+	     "seconds since the request began, with six decimals"),
+	NAME("duration.ms", NUMBER, duration_ms, "the same in milliseconds"),
+	NAME("duration.us", NUMBER, duration_us, "the same in microseconds"),
+	NAME("time", TEXT, time, "time now, 2026-11-21T07:27:00.123Z"),
+	LATER("claim.", "a claim of the token"),
+	LATER("tls.", "the TLS connection of the client"),
 	{ .name = NULL },
 };
 
 const struct template_name template_capture =
-	NAME("CAPTURE",         CAPTURE, capture,        "a name of the route's match; \"*\" is the rest of a prefix");
+	NAME("CAPTURE", CAPTURE, capture,
+	     "a name of the route's match; \"*\" is the rest of a prefix");

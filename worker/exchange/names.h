@@ -10,7 +10,8 @@ struct template_name {
 	bool takes_name;                /* the rest is the name of a header, a cookie … */
 	bool later;                     /* known, but not in this version */
 	uint8_t kind;                   /* enum template_kind */
-	/* `arg` is what followed the name, `token` that of a header. Lives as long as the exchange. */
+	/* `arg` is what followed the name, `token` that of a header. Lives as long as the
+	 * exchange. */
 	struct str (*get)(struct exchange *, struct str arg, enum token token);
 	const char *help;               /* what it stands for, no full stop */
 };
@@ -21,8 +22,8 @@ extern const struct template_name template_names[];
 /* What every other simple name is: a capture of the match. */
 extern const struct template_name template_capture;
 
-/* Names of what took part, or empty: the upstream, its target of the last attempt, and the policy that
- * answered (its type where it has no name). */
+/* Names of what took part, or empty: the upstream, its target of the last attempt, and
+ * the policy that answered (its type where it has no name). */
 struct str exchange_upstream_name(const struct exchange *);
 struct str exchange_target_name(const struct exchange *);
 struct str exchange_policy_name(const struct exchange *);

@@ -1,8 +1,8 @@
 /* policy — what a policy implements and may use.
  *
- * A policy is one file: what it is, its options, its binding, its act, its const table. It
- * registers by a line in worker/policy/policies.def. It sees the exchange (exchange.h) and
- * nothing of other policies. */
+ * A policy is one file: what it is, its options, its binding, its act, its const table.
+ * It registers by a line in worker/policy/policies.def. It sees the exchange (exchange.h)
+ * and nothing of other policies. */
 #ifndef EXCHANGE_POLICY_H
 #define EXCHANGE_POLICY_H
 
@@ -12,22 +12,26 @@
 enum verdict {
 	PASS,                           /* the next policy */
 	WAIT,                           /* exchange_wake() will call again */
-	ANSWER,                         /* an answer was given by exchange_answer() or exchange_respond() */
+	ANSWER,                         /* exchange_answer() or exchange_respond() was called */
 	ABORT,                          /* close without an answer */
 };
 
 struct policy {
 	struct conf_type conf;          /* name, help, size, fields, check */
 	size_t state_size;              /* zeroed, in the exchange's arena */
-	bool preflight;                 /* answers CORS preflights: OPTIONS finds the route of the method asked for */
-	bool forwards;                  /* writes X-Forwarded-* and Forwarded itself (exchange/forwarded.h) */
-	/* Once a worker and generation, after the fork; what it returns is exchange_bound() during calls. NULL is fine
-	 * unless *error is set: then the reload fails. */
+	/* Answers CORS preflights: OPTIONS finds the route of the method asked for. */
+	bool preflight;
+	/* Writes X-Forwarded-* and Forwarded itself (exchange/forwarded.h). */
+	bool forwards;
+	/* Once a worker and generation, after the fork; what it returns is
+	 * exchange_bound() during calls. NULL is fine unless *error is set: then the
+	 * reload fails. */
 	void *(*bind)(struct worker *, const void *self, const char **error);
 	void (*unbind)(struct worker *, void *bound);
 	/* Forwards, in order. */
 	enum verdict (*request)(struct exchange *, const void *self, void *state);
-	/* Backwards; also for answers of the gateway itself. Interim responses do not come by. */
+	/* Backwards; also for answers of the gateway itself. Interim responses do not
+	 * come by. */
 	void (*response)(struct exchange *, const void *self, void *state);
 	/* Backwards, once, when the exchange is over, however it ended. */
 	void (*done)(struct exchange *, const void *self, void *state);
@@ -35,7 +39,8 @@ struct policy {
 	void (*tick)(struct worker *, void *bound, bool reopen);
 };
 
-/* All policies there are, NULL-terminated, in the order of policies.def (policy/policies.c). */
+/* All policies there are, NULL-terminated, in the order of policies.def
+ * (policy/policies.c). */
 extern const struct policy *const policies[];
 
 #endif

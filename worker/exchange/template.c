@@ -9,9 +9,9 @@ enum { PARTS_MAX = 64 };
 
 struct template_part {
 	const struct template_name *row;        /* NULL: `text` is a literal */
-	struct str text;                        /* literal, or what follows the row's name */
-	uint32_t offset, len;                   /* in the text as written, braces included */
-	uint8_t token;                          /* of a header's name */
+	struct str text;                /* literal, or what follows the row's name */
+	uint32_t offset, len;           /* in the text as written, braces included */
+	uint8_t token;                  /* of a header's name */
 };
 
 /* Where findings go: a load under way, or a diag alone. */
@@ -47,7 +47,8 @@ is_capture_name(struct str s)
 	for (size_t i = 0; i < s.len; i++) {
 		unsigned char c = (unsigned char)s.at[i], l = char_lower(c);
 
-		if ((unsigned)(l - 'a') >= 26 && (unsigned)(c - '0') >= 10 && c != '_' && c != '-')
+		if ((unsigned)(l - 'a') >= 26 && (unsigned)(c - '0') >= 10 && c != '_' &&
+		    c != '-')
 			return false;
 	}
 	return s.len != 0;
@@ -83,23 +84,28 @@ say_unknown(const struct report *r, struct where w, struct str name)
 			words[n++] = t->name;
 	words[n] = NULL;
 	near = diag_nearest(name, words);
-	say(r, 402, w, near ? "no such name \"{%.*s}\"; did you mean \"{%s}\"?" : "no such name \"{%.*s}\"%s",
+	say(r, 402, w,
+	    near ? "no such name \"{%.*s}\"; did you mean \"{%s}\"?"
+		 : "no such name \"{%.*s}\"%s",
 	    STR_ARG(name), near ? near : "");
 }
 
 /* Fills a part from the name between two braces. */
 static int
-name_part(const struct report *r, struct template_part *p, struct str name, struct where w)
+name_part(const struct report *r, struct template_part *p, struct str name,
+	  struct where w)
 {
 	struct str arg;
 	const struct template_name *row = find_row(name, &arg);
 
 	if (row && row->later) {
-		say(r, 404, w, "\"{%.*s}\" is not in this version of postern", STR_ARG(name));
+		say(r, 404, w, "\"{%.*s}\" is not in this version of postern",
+		    STR_ARG(name));
 		return -1;
 	}
 	if (row && row->takes_name && !arg.len) {
-		say(r, 402, w, "\"{%.*s}\" needs a name, such as \"{%sNAME}\"", STR_ARG(name), row->name);
+		say(r, 402, w, "\"{%.*s}\" needs a name, such as \"{%sNAME}\"",
+		    STR_ARG(name), row->name);
 		return -1;
 	}
 	if (!row && is_capture_name(name)) {
@@ -118,7 +124,8 @@ name_part(const struct report *r, struct template_part *p, struct str name, stru
 
 /* Takes the next part off the front of what is left from *at on. */
 static int
-next_part(const struct report *r, struct str text, struct where w, size_t *at, struct template_part *p)
+next_part(const struct report *r, struct str text, struct where w, size_t *at,
+	  struct template_part *p)
 {
 	size_t from = *at, to = from;
 
@@ -128,16 +135,19 @@ next_part(const struct report *r, struct str text, struct where w, size_t *at, s
 		ptrdiff_t close = str_find(rest, '}');
 
 		if (close < 0) {
-			say(r, 401, where_in(w, from, 1), "this brace is not closed; a brace itself is \"{{\"");
+			say(r, 401, where_in(w, from, 1),
+			    "this brace is not closed; a brace itself is \"{{\"");
 			return -1;
 		}
 		p->len = (uint32_t)close + 2;
 		*at = from + p->len;
-		return name_part(r, p, str_first(rest, (size_t)close), where_in(w, from, p->len));
+		return name_part(r, p, str_first(rest, (size_t)close),
+				 where_in(w, from, p->len));
 	}
 	if (text.at[from] == '{') {             /* "{{", or a brace at the end */
 		if (from + 1 >= text.len) {
-			say(r, 401, where_in(w, from, 1), "this brace is not closed; a brace itself is \"{{\"");
+			say(r, 401, where_in(w, from, 1),
+			    "this brace is not closed; a brace itself is \"{{\"");
 			return -1;
 		}
 		from++, to = from + 1;
@@ -192,7 +202,8 @@ template_compile(struct arena *a, struct diag *diag, struct str text, struct whe
 }
 
 int
-template_parse(struct conf_load *load, const struct conf_node *node, struct str text, struct where w, void *to)
+template_parse(struct conf_load *load, const struct conf_node *node, struct str text,
+	       struct where w, void *to)
 {
 	const struct template **out = to;
 
@@ -205,8 +216,8 @@ template_parse(struct conf_load *load, const struct conf_node *node, struct str 
 }
 
 int
-template_pairs_parse(struct conf_load *load, const struct conf_node *node, struct str text, struct where w,
-		     void *to)
+template_pairs_parse(struct conf_load *load, const struct conf_node *node,
+		     struct str text, struct where w, void *to)
 {
 	struct template_pairs *pairs = to;
 	int rc = 0;
@@ -216,7 +227,8 @@ template_pairs_parse(struct conf_load *load, const struct conf_node *node, struc
 	if (!node)
 		return 0;
 	if (conf_kind_of(node) != CONF_NODE_GROUP) {
-		conf_error(load, 407, w, "this is a group of strings, such as { x-name = \"value\"; }");
+		conf_error(load, 407, w,
+			   "this is a group of strings, such as { x-name = \"value\"; }");
 		return -1;
 	}
 	pairs->n = conf_count(node);
@@ -238,21 +250,26 @@ template_piece(const struct template *t, uint32_t i, struct exchange *x)
 	const struct template_part *p = &t->parts[i];
 
 	if (!p->row)
-		return (struct template_piece){ .value = p->text, .kind = TEMPLATE_LITERAL };
-	return (struct template_piece){ .value = p->row->get(x, p->text, p->token), .name = p->text,
+		return (struct template_piece){ .value = p->text,
+						.kind = TEMPLATE_LITERAL };
+	return (struct template_piece){ .value = p->row->get(x, p->text, p->token),
+					.name = p->text,
 					.kind = p->row->kind };
 }
 
-/* What stays as it is. Values that come from a URI keep all that may stand in one (RFC 3986 pchar, "/",
- * and "?" in a query), their escapes too; of all others only unreserved characters. */
+/* What stays as it is. Values that come from a URI keep all that may stand in one (RFC
+ * 3986 pchar, "/", and "?" in a query), their escapes too; of all others only unreserved
+ * characters. */
 static bool
 is_uri_safe(unsigned char c, unsigned kind)
 {
-	if ((unsigned)(char_lower(c) - 'a') < 26 || (unsigned)(c - '0') < 10 || (c && strchr("-._~", c)))
+	if ((unsigned)(char_lower(c) - 'a') < 26 || (unsigned)(c - '0') < 10 ||
+	    (c && strchr("-._~", c)))
 		return true;
 	if (kind != TEMPLATE_CAPTURE && kind != TEMPLATE_TEXT && kind != TEMPLATE_QUERY)
 		return false;
-	return c && (strchr("%!$&'()*+,;=:@/", c) || (c == '?' && kind == TEMPLATE_QUERY));
+	return c &&
+	       (strchr("%!$&'()*+,;=:@/", c) || (c == '?' && kind == TEMPLATE_QUERY));
 }
 
 static struct str
@@ -293,7 +310,8 @@ eval(const struct template *t, struct exchange *x, bool uri)
 	for (uint32_t i = 0; i < t->n; i++) {
 		struct template_piece p = template_piece(t, i, x);
 
-		value[i] = uri && p.kind != TEMPLATE_LITERAL ? uri_value(&p, &x->arena) : p.value;
+		value[i] = uri && p.kind != TEMPLATE_LITERAL ? uri_value(&p, &x->arena)
+							     : p.value;
 		len += value[i].len;
 	}
 	if (t->n == 1)
@@ -322,7 +340,8 @@ template_eval_location(const struct template *t, struct exchange *x)
 {
 	struct str to = eval(t, x, true);
 
-	if (to.len < 2 || to.at[0] != '/' || to.at[1] != '/' || str_starts(t->text, STR("//")))
+	if (to.len < 2 || to.at[0] != '/' || to.at[1] != '/' ||
+	    str_starts(t->text, STR("//")))
 		return to;
 	return arena_printf(&x->arena, "/.%.*s", STR_ARG(to));
 }
@@ -337,8 +356,8 @@ template_has_captures(const struct template *t)
 }
 
 int
-template_check_captures(const struct template *t, const struct str *captures, size_t n, struct diag *diag,
-			struct where used_at)
+template_check_captures(const struct template *t, const struct str *captures, size_t n,
+			struct diag *diag, struct where used_at)
 {
 	int bad = 0;
 
@@ -360,7 +379,8 @@ template_check_captures(const struct template *t, const struct str *captures, si
 		near = diag_nearest(p->text, words);
 		if (!near) {
 			nwords = 0;
-			for (const struct template_name *r = template_names; r->name && nwords < 31; r++)
+			for (const struct template_name *r = template_names;
+			     r->name && nwords < 31; r++)
 				if (!r->later)
 					words[nwords++] = r->name;
 			words[nwords] = NULL;
@@ -368,8 +388,10 @@ template_check_captures(const struct template *t, const struct str *captures, si
 		}
 		diag_error(diag, 403, where_in(t->where, p->offset, p->len),
 			   near ? "no capture gives \"{%.*s}\"; did you mean \"{%s}\"?"
-				: "no capture gives \"{%.*s}\"%s", STR_ARG(p->text), near ? near : "");
-		if (used_at.file && (used_at.line != t->where.line || used_at.file != t->where.file))
+				: "no capture gives \"{%.*s}\"%s",
+			   STR_ARG(p->text), near ? near : "");
+		if (used_at.file &&
+		    (used_at.line != t->where.line || used_at.file != t->where.file))
 			diag_note(diag, used_at, "used here");
 		bad = -1;
 	}
@@ -377,8 +399,8 @@ template_check_captures(const struct template *t, const struct str *captures, si
 }
 
 void
-template_each(const struct conf_field *rows, const void *self, void (*fn)(const struct template *, void *arg),
-	      void *arg)
+template_each(const struct conf_field *rows, const void *self,
+	      void (*fn)(const struct template *, void *arg), void *arg)
 {
 	for (; rows->key; rows++) {
 		const void *at = (const char *)self + rows->offset;
@@ -390,7 +412,8 @@ template_each(const struct conf_field *rows, const void *self, void (*fn)(const 
 
 			if (t)
 				fn(t, arg);
-		} else if (rows->kind == CONF_KIND_VIA && rows->parse == template_pairs_parse) {
+		} else if (rows->kind == CONF_KIND_VIA &&
+			   rows->parse == template_pairs_parse) {
 			const struct template_pairs *pairs = at;
 
 			for (size_t i = 0; i < pairs->n; i++)

@@ -14,7 +14,8 @@ trust_compile(const struct conf_model *model, struct arena *image, struct diag *
 			if (prefix_parse(&at[k], l->trust.at[k]))
 				continue;
 			diag_error(diag, 530, l->trust.where[k],
-				   "listener \"%.*s\": \"%.*s\" is no address, no prefix such as "
+				   "listener \"%.*s\": \"%.*s\" is no address, no prefix "
+				   "such as "
 				   "\"10.0.0.0/8\", and not \"unix\"",
 				   STR_ARG(l->name), STR_ARG(l->trust.at[k]));
 			bad = true;

@@ -1,4 +1,5 @@
-/* trust — peers whose word about the client is believed: `trust` of a listener, compiled. */
+/* trust — peers whose word about the client is believed: `trust` of a listener, compiled.
+ */
 #ifndef EXCHANGE_TRUST_H
 #define EXCHANGE_TRUST_H
 
@@ -10,9 +11,10 @@ struct trust {                          /* of one listener */
 	size_t n;
 };
 
-/* One for each listener of the model, by conf_listener.index. What is no address or prefix
- * goes to the diag; NULL then. */
-const struct trust *trust_compile(const struct conf_model *, struct arena *, struct diag *);
+/* One for each listener of the model, by conf_listener.index. What is no address or
+ * prefix goes to the diag; NULL then. */
+const struct trust *
+trust_compile(const struct conf_model *, struct arena *, struct diag *);
 
 bool trust_has(const struct trust *, const struct addr *);
 

@@ -1,9 +1,9 @@
 /* access-log — one line for every request, also for those that were refused.
  *
- * JSON with flat dotted names, or the members that `fields` chooses; the combined format of
- * other servers; or a template. A line is written into the buffer of the log file itself
- * (lib/logfile.h) and nothing waits for a disk. Every value is escaped, so that no request can
- * forge a line; credentials and what `redact` names are masked. */
+ * JSON with flat dotted names, or the members that `fields` chooses; the combined format
+ * of other servers; or a template. A line is written into the buffer of the log file
+ * itself (lib/logfile.h) and nothing waits for a disk. Every value is escaped, so that no
+ * request can forge a line; credentials and what `redact` names are masked. */
 #include "base/clock.h"
 #include "worker/exchange/names.h"
 #include "worker/exchange/template.h"
@@ -19,27 +19,32 @@ struct access_log {
 	struct conf_strs redact;
 	/* Made by check(). */
 	void (*write)(const struct access_log *, struct logline *, struct exchange *);
+	bool json;
 	struct str *keys;               /* of fields: ',"name":' */
 };
 
 static conf_parse_fn parse_path;
 
 static const struct conf_field fields[] = {
-	CONF_ROW(struct access_log, path, VIA, .flags = CONF_F_REQUIRED, .parse = parse_path,
-		 .help = "a file, \"stdout\", \"stderr\", or \"syslog:\" and the path of its socket, /dev/log when "
-			 "left out"),
-	CONF_VIA(struct access_log, format, template_parse, "json", "json, combined, or a template"),
+	CONF_ROW(struct access_log, path, VIA, .flags = CONF_F_REQUIRED,
+		 .parse = parse_path,
+		 .help = "a file, \"stdout\", \"stderr\", or \"syslog:\" and the path of "
+			 "its socket, /dev/log when left out"),
+	CONF_VIA(struct access_log, format, template_parse, "json",
+		 "json, combined, or a template"),
 	CONF_VIA(struct access_log, fields, template_pairs_parse, NULL,
 		 "members of a JSON line and their templates; left out: the full set"),
 	CONF_STRS(struct access_log, redact,
-		  "query parameters, headers and cookies whose values are masked, besides the usual credentials"),
+		  "query parameters, headers and cookies whose values are masked, "
+		  "besides the usual credentials"),
 	CONF_END
 };
 
 /* ---- load */
 
 static int
-parse_path(struct conf_load *load, const struct conf_node *node, struct str text, struct where w, void *to)
+parse_path(struct conf_load *load, const struct conf_node *node, struct str text,
+	   struct where w, void *to)
 {
 	struct str *path = to;
 
@@ -59,7 +64,8 @@ parse_path(struct conf_load *load, const struct conf_node *node, struct str text
 	else if (str_eq(text, STR("syslog")) || str_eq(text, STR("syslog:")))
 		*path = STR("syslog:/dev/log");
 	else if (str_starts(text, STR("syslog:")) && text.at[7] != '/')
-		conf_error(load, 439, w, "after \"syslog:\" stands the absolute path of its socket");
+		conf_error(load, 439, w,
+			   "after \"syslog:\" stands the absolute path of its socket");
 	else if (str_starts(text, STR("syslog:")))
 		*path = text;
 	else
@@ -69,8 +75,10 @@ parse_path(struct conf_load *load, const struct conf_node *node, struct str text
 
 static void write_json(const struct access_log *, struct logline *, struct exchange *);
 static void write_fields(const struct access_log *, struct logline *, struct exchange *);
-static void write_combined(const struct access_log *, struct logline *, struct exchange *);
-static void write_template(const struct access_log *, struct logline *, struct exchange *);
+static void
+write_combined(const struct access_log *, struct logline *, struct exchange *);
+static void
+write_template(const struct access_log *, struct logline *, struct exchange *);
 
 static int
 check_format(struct conf_load *load, struct access_log *p, struct where w)
@@ -79,15 +87,19 @@ check_format(struct conf_load *load, struct access_log *p, struct where w)
 
 	if (p->fields.n && !json) {
 		conf_error(load, 440, p->format->where.file ? p->format->where : w,
-			   "\"fields\" are the members of a JSON line; format is then \"json\"");
+			   "\"fields\" are the members of a JSON line; format is then "
+			   "\"json\"");
 		return -1;
 	}
 	for (size_t i = 0; i < p->format->text.len; i++)
-		if ((unsigned char)p->format->text.at[i] < ' ' && p->format->text.at[i] != '\t') {
+		if ((unsigned char)p->format->text.at[i] < ' ' &&
+		    p->format->text.at[i] != '\t') {
 			conf_error(load, 440, where_in(p->format->where, i, 1),
-				   "a log line holds no control characters; its end comes by itself");
+				   "a log line holds no control characters; its end "
+				   "comes by itself");
 			return -1;
 		}
+	p->json = json;
 	if (json)
 		p->write = p->fields.n ? write_fields : write_json;
 	else if (p->format->constant && str_eq(p->format->text, STR("combined")))
@@ -96,7 +108,8 @@ check_format(struct conf_load *load, struct access_log *p, struct where w)
 		p->write = write_template;
 	else
 		conf_error(load, 440, p->format->where.file ? p->format->where : w,
-			   "\"%.*s\" is no format: use \"json\", \"combined\", or a template with {names}",
+			   "\"%.*s\" is no format: use \"json\", \"combined\", or a "
+			   "template with {names}",
 			   STR_ARG(p->format->text));
 	return p->write ? 0 : -1;
 }
@@ -109,7 +122,8 @@ check(struct conf_load *load, void *self, struct where w)
 	if (!p->format || check_format(load, p, w) < 0)
 		return -1;
 	p->keys = ARENA_NEWS(conf_arena(load), struct str, p->fields.n);
-	for (size_t i = 0; i < p->fields.n; i++)        /* a name of the language needs no escapes */
+	/* A name of the language needs no escapes. */
+	for (size_t i = 0; i < p->fields.n; i++)
 		p->keys[i] = arena_printf(conf_arena(load), "%c\"%.*s\":", i ? ',' : '{',
 					  STR_ARG(p->fields.at[i].key));
 	return 0;
@@ -120,9 +134,9 @@ check(struct conf_load *load, void *self, struct where w)
 /* Each writes the value of a member; false: the member is left out. */
 typedef bool member_fn(const struct access_log *, struct logline *, struct exchange *);
 
-#define MEMBER(name) \
-	static bool \
-	put_##name(const struct access_log *p __attribute__((unused)), struct logline *l, struct exchange *x)
+#define MEMBER(name)                                                                     \
+	static bool put_##name(const struct access_log *p __attribute__((unused)),       \
+			       struct logline *l, struct exchange *x)
 
 static bool
 quoted(struct logline *l, struct str s)
@@ -179,8 +193,14 @@ MEMBER(version) { return optional(l, x->request.minor ? STR("1.1") : STR("1.0"))
 MEMBER(agent) { return optional(l, header(x, TOKEN_USER_AGENT)); }
 MEMBER(id) { return optional(l, exchange_id(x)); }
 MEMBER(listener) { return optional(l, x->listener ? x->listener->name : STR_NONE); }
-MEMBER(service) { return optional(l, x->match.service ? x->match.service->conf->name : STR_NONE); }
-MEMBER(route) { return optional(l, x->match.route ? x->match.route->conf->name : STR_NONE); }
+MEMBER(service)
+{
+	return optional(l, x->match.service ? x->match.service->conf->name : STR_NONE);
+}
+MEMBER(route)
+{
+	return optional(l, x->match.route ? x->match.route->conf->name : STR_NONE);
+}
 MEMBER(consumer) { return optional(l, x->consumer); }
 MEMBER(plan) { return optional(l, x->plan); }
 MEMBER(reason) { return optional(l, fault_info[x->fault].reason); }
@@ -311,7 +331,8 @@ or_dash(struct logline *l, struct str s)
 		logline_raw(l, STR("-"));
 }
 
-/* 127.0.0.1 - name [21/Nov/2026:07:27:00 +0000] "GET /a?b HTTP/1.1" 200 12 "referer" "agent" */
+/* 127.0.0.1 - name [21/Nov/2026:07:27:00 +0000] "GET /a?b HTTP/1.1" 200 12 "referer"
+ * "agent" */
 static void
 write_combined(const struct access_log *p, struct logline *l, struct exchange *x)
 {
@@ -395,9 +416,12 @@ done(struct exchange *x, const void *self, void *state)
 	if (!to)
 		return;
 	for (size_t i = 0; i < sizeof(caps) / sizeof(caps[0]); i++) {
-		struct logline l = { .at = to, .end = to + LOGFILE_LINE, .cap = caps[i],
-				     .escape = p->write == write_json || p->write == write_fields
-					       ? escape_json : escape_field };
+		struct logline l = {
+			.at = to,
+			.end = to + LOGFILE_LINE,
+			.cap = caps[i],
+			.escape = p->json ? escape_json : escape_field,
+		};
 
 		p->write(p, &l, x);
 		if (!l.full) {
@@ -419,7 +443,7 @@ tick(struct worker *w, void *bound, bool reopen)
 const struct policy access_log_policy = {
 	.conf = {
 		.name = "access-log",
-		.help = "Writes one line for every request, also for those that were refused",
+		.help = "Writes a line for every request, refused ones too",
 		.size = sizeof(struct access_log),
 		.fields = fields,
 		.check = check,

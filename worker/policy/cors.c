@@ -1,14 +1,15 @@
 /* cors — lets pages of other origins use a service (Fetch standard, §3.2).
  *
- * A preflight is answered here: 204 with what is allowed, or 403 for an origin that is not.
- * Other requests of such an origin pass and get no CORS line, so that the browser keeps the
- * answer from the page. CORS lines of the upstream are replaced: this policy alone decides. */
+ * A preflight is answered here: 204 with what is allowed, or 403 for an origin that is
+ * not. Other requests of such an origin pass and get no CORS line, so that the browser
+ * keeps the answer from the page. CORS lines of the upstream are replaced: this policy
+ * alone decides. */
 #include "base/regex.h"
 #include "worker/policy/lib/line.h"
 #include "worker/policy/policies.h"
 
 struct origin {
-	struct str text;                /* whole, or up to "*." of a wildcard: "https://" */
+	struct str text; /* whole, or up to "*." of a wildcard: "https://" */
 	struct str suffix;              /* of a wildcard: ".example.com:8443" */
 	const struct regex *regex;      /* "~ ^https://…$" */
 };
@@ -32,14 +33,19 @@ struct cors_state {
 
 static const struct conf_field fields[] = {
 	CONF_ROW(struct cors, origins, STRS, .flags = CONF_F_REQUIRED,
-		 .help = "origins that are allowed: \"https://app.example.com\", \"https://*.example.com\", "
+		 .help = "origins that are allowed: \"https://app.example.com\", "
+			 "\"https://*.example.com\", "
 			 "\"~ ^https://pr-[0-9]+\\.example\\.com$\", or \"*\" for all"),
-	CONF_STRS(struct cors, methods, "methods that are allowed; left out: GET, HEAD and POST"),
+	CONF_STRS(struct cors, methods,
+		  "methods that are allowed; left out: GET, HEAD and POST"),
 	CONF_STRS(struct cors, headers,
-		  "request headers that are allowed; \"*\": those that are asked for; left out: none"),
+		  "request headers that are allowed; \"*\": those that are asked for; "
+		  "left out: none"),
 	CONF_STRS(struct cors, expose, "response headers that pages may read"),
-	CONF_BOOL(struct cors, credentials, "false", "whether cookies and credentials may be sent"),
-	CONF_DURATION(struct cors, max_age, "5m", 0, 86400000, "how long a browser may keep a preflight's answer"),
+	CONF_BOOL(struct cors, credentials, "false",
+		  "whether cookies and credentials may be sent"),
+	CONF_DURATION(struct cors, max_age, "5m", 0, 86400000,
+		      "how long a browser may keep a preflight's answer"),
 	CONF_END
 };
 
@@ -48,8 +54,8 @@ static const struct conf_field fields[] = {
 static bool
 host_char(unsigned char c)
 {
-	return (unsigned)(c - 'a') < 26 || (unsigned)(c - '0') < 10 || c == '-' || c == '.' || c == ':' ||
-	       c == '[' || c == ']' || c == '_';
+	return (unsigned)(c - 'a') < 26 || (unsigned)(c - '0') < 10 || c == '-' ||
+	       c == '.' || c == ':' || c == '[' || c == ']' || c == '_';
 }
 
 /* scheme "://" host [":" port], in lower case, as browsers send it. */
@@ -79,19 +85,24 @@ parse_regex(struct conf_load *load, struct origin *o, struct str text, struct wh
 
 	o->regex = regex_compile(conf_arena(load), pattern, false, &error, &offset);
 	if (!o->regex) {
-		conf_error(load, 436, where_in(w, (size_t)(pattern.at - text.at) + offset, 1),
+		conf_error(load, 436,
+			   where_in(w, (size_t)(pattern.at - text.at) + offset, 1),
 			   "this regex does not compile: %.*s", STR_ARG(error));
 		return -1;
 	}
-	if (pattern.len < 2 || pattern.at[0] != '^' || pattern.at[pattern.len - 1] != '$') {
-		conf_error(load, 436, w, "the regex of an origin begins with \"^\" and ends with \"$\"");
+	if (pattern.len < 2 || pattern.at[0] != '^' ||
+	    pattern.at[pattern.len - 1] != '$') {
+		conf_error(
+			load, 436, w,
+			"the regex of an origin begins with \"^\" and ends with \"$\"");
 		return -1;
 	}
 	return 0;
 }
 
 static int
-parse_origin(struct conf_load *load, struct cors *c, struct origin *o, struct str text, struct where w)
+parse_origin(struct conf_load *load, struct cors *c, struct origin *o, struct str text,
+	     struct where w)
 {
 	const char *star = text.len ? memmem(text.at, text.len, "://*.", 5) : NULL;
 
@@ -102,8 +113,9 @@ parse_origin(struct conf_load *load, struct cors *c, struct origin *o, struct st
 	if (text.len && text.at[0] == '~')
 		return parse_regex(load, o, text, w);
 	if (star) {
-		struct str all = arena_printf(conf_arena(load), "%.*s%s", (int)(star + 3 - text.at), text.at,
-					      star + 5);
+		struct str all =
+			arena_printf(conf_arena(load), "%.*s%s",
+				     (int)(star + 3 - text.at), text.at, star + 5);
 
 		o->text = str_first(text, (size_t)(star + 3 - text.at));
 		o->suffix = str_from(text, (size_t)(star + 4 - text.at));
@@ -113,8 +125,11 @@ parse_origin(struct conf_load *load, struct cors *c, struct origin *o, struct st
 	o->text = star ? o->text : text;
 	if (!star && is_origin(text))
 		return 0;
-	conf_error(load, 437, w, "\"%.*s\" is no origin; write scheme and host in lower case and nothing after "
-		   "them, such as \"https://app.example.com\"", STR_ARG(text));
+	conf_error(load, 437, w,
+		   "\"%.*s\" is no origin; write scheme and host in lower case and "
+		   "nothing after "
+		   "them, such as \"https://app.example.com\"",
+		   STR_ARG(text));
 	return -1;
 }
 
@@ -129,7 +144,8 @@ join(struct conf_load *load, const struct conf_strs *list, struct str *text)
 	for (size_t i = 0; i < list->n; i++) {
 		len += list->at[i].len + 2;
 		if (!line_is_token(list->at[i])) {
-			conf_error(load, 430, list->where[i], "\"%.*s\" is no name", STR_ARG(list->at[i]));
+			conf_error(load, 430, list->where[i], "\"%.*s\" is no name",
+				   STR_ARG(list->at[i]));
 			rc = -1;
 		}
 	}
@@ -150,24 +166,30 @@ check(struct conf_load *load, void *self, struct where w)
 
 	c->origin = ARENA_NEWS(conf_arena(load), struct origin, c->origins.n);
 	for (size_t i = 0; i < c->origins.n; i++)
-		if (parse_origin(load, c, &c->origin[i], c->origins.at[i], c->origins.where[i]) < 0)
+		if (parse_origin(load, c, &c->origin[i], c->origins.at[i],
+				 c->origins.where[i]) < 0)
 			rc = -1;
 	if (!c->origins.n) {
-		conf_error(load, 437, w, "this policy allows no origin; name them in \"origins\"");
+		conf_error(load, 437, w,
+			   "this policy allows no origin; name them in \"origins\"");
 		rc = -1;
 	}
 	if (c->any && c->credentials) {
-		conf_error(load, 438, w, "credentials can not be allowed for every origin \"*\": name the origins");
+		conf_error(load, 438, w,
+			   "credentials can not be allowed for every origin \"*\": name "
+			   "the origins");
 		rc = -1;
 	}
 	for (size_t i = 0; i < c->headers.n; i++)
 		c->any_header |= str_eq(c->headers.at[i], STR("*"));
-	if (join(load, &c->methods, &c->methods_text) < 0 || join(load, &c->headers, &c->headers_text) < 0 ||
+	if (join(load, &c->methods, &c->methods_text) < 0 ||
+	    join(load, &c->headers, &c->headers_text) < 0 ||
 	    join(load, &c->expose, &c->expose_text) < 0)
 		rc = -1;
 	if (!c->methods.n)
 		c->methods_text = STR("GET, HEAD, POST");
-	c->max_age_text = arena_printf(conf_arena(load), "%llu", (unsigned long long)c->max_age / 1000);
+	c->max_age_text = arena_printf(conf_arena(load), "%llu",
+				       (unsigned long long)c->max_age / 1000);
 	return rc;
 }
 
@@ -181,9 +203,11 @@ wildcard_has(const struct origin *o, struct str origin)
 	if (!str_starts(origin, o->text) || !str_ends(origin, o->suffix) ||
 	    origin.len <= o->text.len + o->suffix.len)
 		return false;
-	labels = (struct str){ origin.at + o->text.len, origin.len - o->text.len - o->suffix.len };
+	labels = (struct str){ origin.at + o->text.len,
+			       origin.len - o->text.len - o->suffix.len };
 	for (size_t i = 0; i < labels.len; i++)
-		if (!host_char((unsigned char)labels.at[i]) || strchr(":[]", labels.at[i]))
+		if (!host_char((unsigned char)labels.at[i]) ||
+		    strchr(":[]", labels.at[i]))
 			return false;
 	return labels.at[0] != '.';
 }
@@ -237,7 +261,8 @@ preflight(const struct cors *c, struct exchange *x)
 		answer_line(x, STR("access-control-allow-headers"), headers);
 	answer_line(x, STR("access-control-max-age"), c->max_age_text);
 	headers_set_token(&x->response.headers, &x->arena, TOKEN_VARY,
-			  STR("Origin, Access-Control-Request-Method, Access-Control-Request-Headers"));
+			  STR("Origin, Access-Control-Request-Method, "
+			      "Access-Control-Request-Headers"));
 }
 
 static enum verdict
@@ -247,7 +272,8 @@ request(struct exchange *x, const void *self, void *state)
 	struct cors_state *s = state;
 
 	look(c, s, x);
-	if (x->request.method != METHOD_OPTIONS || !headers_get(&x->request.headers, TOKEN_ORIGIN) ||
+	if (x->request.method != METHOD_OPTIONS ||
+	    !headers_get(&x->request.headers, TOKEN_ORIGIN) ||
 	    !headers_find(&x->request.headers, STR("access-control-request-method")))
 		return PASS;
 	if (s->allowed)
@@ -272,7 +298,8 @@ vary_origin(struct exchange *x)
 		return;
 	}
 	for (const struct header *v = first; v; v = headers_next(h, v)) {
-		if (headers_list_has(v->value, STR("*")) || headers_list_has(v->value, STR("origin")))
+		if (headers_list_has(v->value, STR("*")) ||
+		    headers_list_has(v->value, STR("origin")))
 			return;
 		len += v->value.len + 2;
 	}
@@ -281,14 +308,16 @@ vary_origin(struct exchange *x)
 		if (v->value.len)
 			at = mempcpy(mempcpy(at, v->value.at, v->value.len), ", ", 2);
 	at = mempcpy(at, "Origin", 6);
-	headers_set_token(h, &x->arena, TOKEN_VARY, (struct str){ to, (size_t)(at - to) });
+	headers_set_token(h, &x->arena, TOKEN_VARY,
+			  (struct str){ to, (size_t)(at - to) });
 }
 
 static void
 response(struct exchange *x, const void *self, void *state)
 {
 	static const struct str ours[] = {
-		{ "access-control-allow-origin", 27 }, { "access-control-allow-credentials", 32 },
+		{ "access-control-allow-origin", 27 },
+		{ "access-control-allow-credentials", 32 },
 		{ "access-control-expose-headers", 29 },
 	};
 	const struct cors *c = self;

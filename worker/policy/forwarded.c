@@ -1,7 +1,7 @@
 /* forwarded — which lines tell the upstream where a request came from.
  *
- * Without this policy X-Forwarded-For, -Proto and -Host are written. Lines of a peer that is not
- * in the listener's `trust` never get through, whatever the mode. */
+ * Without this policy X-Forwarded-For, -Proto and -Host are written. Lines of a peer that
+ * is not in the listener's `trust` never get through, whatever the mode. */
 #include "worker/exchange/forwarded.h"
 #include "worker/policy/policies.h"
 
@@ -21,8 +21,9 @@ struct forwarded {
 };
 
 static const struct conf_field fields[] = {
-	CONF_ENUM(struct forwarded, mode, "x", mode_words,
-		  "X-Forwarded-For, -Proto and -Host, Forwarded (RFC 7239), both, or none"),
+	CONF_ENUM(
+		struct forwarded, mode, "x", mode_words,
+		"X-Forwarded-For, -Proto and -Host, Forwarded (RFC 7239), both, or none"),
 	CONF_BOOL(struct forwarded, real_ip, "false", "whether X-Real-IP is written too"),
 	CONF_END
 };
@@ -40,7 +41,7 @@ request(struct exchange *x, const void *self, void *state)
 const struct policy forwarded_policy = {
 	.conf = {
 		.name = "forwarded",
-		.help = "Chooses the header lines that tell the upstream where a request came from",
+		.help = "Chooses the lines that tell where a request came from",
 		.size = sizeof(struct forwarded),
 		.fields = fields,
 	},

@@ -1,8 +1,9 @@
 /* headers — sets, adds and removes header lines of the request and of the response.
  *
- * In this order: remove, set, add. Values are templates. Lines that belong to one connection, and
- * those that frame a body, are refused at load. A value that turns out to hold a control
- * character is never sent: such a request is refused, such a response goes without the line. */
+ * In this order: remove, set, add. Values are templates. Lines that belong to one
+ * connection, and those that frame a body, are refused at load. A value that turns out to
+ * hold a control character is never sent: such a request is refused, such a response goes
+ * without the line. */
 #include "worker/exchange/template.h"
 #include "worker/http/uri.h"
 #include "worker/policy/lib/line.h"
@@ -21,25 +22,30 @@ static const struct conf_field side_fields[] = {
 	CONF_STRS(struct side, remove, "header lines to remove, by name"),
 	CONF_VIA(struct side, set, template_pairs_parse, NULL,
 		 "header lines to set: what was there of that name goes"),
-	CONF_VIA(struct side, add, template_pairs_parse, NULL, "header lines to add to what is there"),
+	CONF_VIA(struct side, add, template_pairs_parse, NULL,
+		 "header lines to add to what is there"),
 	CONF_END
 };
 
 static const struct conf_field fields[] = {
-	CONF_GROUP(struct headers_policy, request, side_fields, "what is done to requests"),
-	CONF_GROUP(struct headers_policy, response, side_fields, "what is done to responses"),
+	CONF_GROUP(struct headers_policy, request, side_fields,
+		   "what is done to requests"),
+	CONF_GROUP(struct headers_policy, response, side_fields,
+		   "what is done to responses"),
 	CONF_END
 };
 
 static int
-check_pairs(struct conf_load *load, const struct template_pairs *pairs, enum line_side side, bool set)
+check_pairs(struct conf_load *load, const struct template_pairs *pairs,
+	    enum line_side side, bool set)
 {
 	int rc = 0;
 
 	for (size_t i = 0; i < pairs->n; i++) {
 		const struct template_pair *p = &pairs->at[i];
 
-		if (line_check_name(load, p->key, p->key_where, side, set && side == LINE_REQUEST) < 0 ||
+		if (line_check_name(load, p->key, p->key_where, side,
+				    set && side == LINE_REQUEST) < 0 ||
 		    line_check_value(load, p->value->text, p->value->where) < 0)
 			rc = -1;
 	}
@@ -52,9 +58,11 @@ check_side(struct conf_load *load, const struct side *s, enum line_side side)
 	int rc = 0;
 
 	for (size_t i = 0; i < s->remove.n; i++)
-		if (line_check_name(load, s->remove.at[i], s->remove.where[i], side, false) < 0)
+		if (line_check_name(load, s->remove.at[i], s->remove.where[i], side,
+				    false) < 0)
 			rc = -1;
-	if (check_pairs(load, &s->set, side, true) < 0 || check_pairs(load, &s->add, side, false) < 0)
+	if (check_pairs(load, &s->set, side, true) < 0 ||
+	    check_pairs(load, &s->add, side, false) < 0)
 		rc = -1;
 	return rc;
 }
@@ -140,7 +148,7 @@ response(struct exchange *x, const void *self, void *state)
 const struct policy headers_policy = {
 	.conf = {
 		.name = "headers",
-		.help = "Sets, adds and removes header lines of the request and of the response",
+		.help = "Sets, adds and removes header lines",
 		.size = sizeof(struct headers_policy),
 		.fields = fields,
 		.check = check,

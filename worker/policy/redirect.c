@@ -1,7 +1,7 @@
 /* redirect — sends the client elsewhere.
  *
- * `to` is a template. What a request puts into it is percent-encoded, and can not turn a path into
- * another host. */
+ * `to` is a template. What a request puts into it is percent-encoded, and can not turn a
+ * path into another host. */
 #include "worker/exchange/template.h"
 #include "worker/policy/lib/line.h"
 #include "worker/policy/policies.h"
@@ -12,7 +12,8 @@ struct redirect {
 };
 
 static const struct conf_field fields[] = {
-	CONF_ROW(struct redirect, to, VIA, .flags = CONF_F_REQUIRED, .parse = template_parse,
+	CONF_ROW(struct redirect, to, VIA, .flags = CONF_F_REQUIRED,
+		 .parse = template_parse,
 		 .help = "where to, a template such as \"https://{host}{path}\""),
 	CONF_INT(struct redirect, status, "302", 301, 308, "301, 302, 303, 307 or 308"),
 	CONF_END
@@ -26,7 +27,9 @@ check(struct conf_load *load, void *self, struct where w)
 	if (!p->to)
 		return -1;
 	if (p->status > 303 && p->status < 307) {
-		conf_error(load, 435, w, "%d is no redirect; use 301, 302, 303, 307 or 308", (int)p->status);
+		conf_error(load, 435, w,
+			   "%d is no redirect; use 301, 302, 303, 307 or 308",
+			   (int)p->status);
 		return -1;
 	}
 	for (size_t i = 0; i < p->to->text.len; i++) {
@@ -35,7 +38,8 @@ check(struct conf_load *load, void *self, struct where w)
 		if (c > ' ' && c < 0x7f)
 			continue;
 		conf_error(load, 406, where_in(p->to->where, i, 1),
-			   "a URI holds no blanks and nothing beyond ASCII: percent-encode it");
+			   "a URI holds no blanks and nothing beyond ASCII: "
+			   "percent-encode it");
 		return -1;
 	}
 	return 0;

@@ -17,9 +17,11 @@ struct request_id {
 };
 
 static const struct conf_field fields[] = {
-	CONF_STR(struct request_id, header, "x-request-id", "the header line that carries it"),
+	CONF_STR(struct request_id, header, "x-request-id",
+		 "the header line that carries it"),
 	CONF_ENUM(struct request_id, accept, "trusted", accept_words,
-		  "whose ids are kept: those of peers in the listener's `trust`, everyone's, or no one's"),
+		  "whose ids are kept: those of peers in the listener's `trust`, "
+		  "everyone's, or no one's"),
 	CONF_BOOL(struct request_id, request, "true", "whether the upstream is told"),
 	CONF_BOOL(struct request_id, response, "true", "whether the client is told"),
 	CONF_END
@@ -76,7 +78,7 @@ response(struct exchange *x, const void *self, void *state)
 const struct policy request_id_policy = {
 	.conf = {
 		.name = "request-id",
-		.help = "Gives every request an id and tells it to the upstream and the client",
+		.help = "Gives every request an id that both sides are told",
 		.size = sizeof(struct request_id),
 		.fields = fields,
 		.check = check,

@@ -9,9 +9,9 @@ struct respond {
 
 static const struct conf_field fields[] = {
 	CONF_INT(struct respond, status, "200", 200, 599, "the status"),
-	CONF_STR(struct respond, content_type, "text/plain; charset=utf-8", "media type of the body"),
-	CONF_STR(struct respond, body, NULL, "the body, as it is"),
-	CONF_END
+	CONF_STR(struct respond, content_type, "text/plain; charset=utf-8",
+		 "media type of the body"),
+	CONF_STR(struct respond, body, NULL, "the body, as it is"), CONF_END
 };
 
 static int
@@ -22,7 +22,8 @@ check(struct conf_load *load, void *self, struct where w)
 	if (line_check_value(load, p->content_type, w) < 0)
 		return -1;
 	if (p->body.len && (p->status == 204 || p->status == 304)) {
-		conf_error(load, 435, w, "an answer with status %d has no body", (int)p->status);
+		conf_error(load, 435, w, "an answer with status %d has no body",
+			   (int)p->status);
 		return -1;
 	}
 	return 0;
@@ -34,7 +35,8 @@ request(struct exchange *x, const void *self, void *state)
 	const struct respond *p = self;
 
 	(void)state;
-	exchange_respond(x, (int)p->status, p->body.len ? p->content_type : STR_NONE, p->body);
+	exchange_respond(x, (int)p->status, p->body.len ? p->content_type : STR_NONE,
+			 p->body);
 	return ANSWER;
 }
 

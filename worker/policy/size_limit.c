@@ -1,8 +1,8 @@
 /* size-limit — refuses requests that are larger than a service wants to see.
  *
- * A body that says its length is refused at once, with 413; one that does not (chunked) is
- * cut off as soon as it passes the limit. It can only lower what `max_body` and the limits of
- * the gateway allow. */
+ * A body that says its length is refused at once, with 413; one that does not (chunked)
+ * is cut off as soon as it passes the limit. It can only lower what `max_body` and the
+ * limits of the gateway allow. */
 #include "worker/policy/policies.h"
 
 struct size_limit {
@@ -12,7 +12,8 @@ struct size_limit {
 };
 
 static const struct conf_field fields[] = {
-	CONF_SIZE(struct size_limit, max, NULL, 1, INT64_MAX, "largest request body; 413 above"),
+	CONF_SIZE(struct size_limit, max, NULL, 1, INT64_MAX,
+		  "largest request body; 413 above"),
 	CONF_SIZE(struct size_limit, query, NULL, 1, 1 << 20, "longest query; 414 above"),
 	CONF_SIZE(struct size_limit, headers, NULL, 1, 1 << 20,
 		  "names and values of all header lines together; 431 above"),
@@ -66,7 +67,7 @@ request(struct exchange *x, const void *self, void *state)
 const struct policy size_limit_policy = {
 	.conf = {
 		.name = "size-limit",
-		.help = "Refuses requests whose body, query or header lines are too large",
+		.help = "Refuses requests that are too large",
 		.size = sizeof(struct size_limit),
 		.fields = fields,
 		.check = check,

@@ -21,7 +21,8 @@ fake_header(const char *name, const char *value)
 	headers_add(&x->request.headers, &x->arena, str_of(name), str_of(value));
 }
 
-/* GET http://api.example.com/v1/orders/7?a=1 from 192.0.2.7 by 10.0.0.1, both untrusted. */
+/* GET http://api.example.com/v1/orders/7?a=1 from 192.0.2.7 by 10.0.0.1, both untrusted.
+ */
 static inline void
 fake_begin(void)
 {
@@ -72,7 +73,8 @@ fake_lines(const struct headers *h)
 	*buf = 0;
 	for (uint32_t i = 0; i < h->n; i++)
 		if (!h->at[i].gone)
-			n += (size_t)snprintf(buf + n, sizeof buf - n, "%.*s: %.*s\n", STR_ARG(h->at[i].name),
+			n += (size_t)snprintf(buf + n, sizeof buf - n, "%.*s: %.*s\n",
+					      STR_ARG(h->at[i].name),
 					      STR_ARG(h->at[i].value));
 	return buf;
 }

@@ -19,7 +19,9 @@ client_is(const char *wanted)
 	char text[ADDR_TEXT];
 
 	forwarded_client(x, &trust);
-	unit_str_eq((struct str){ text, (size_t)(addr_put_ip(text, &x->client_addr) - text) }, wanted);
+	unit_str_eq(
+		(struct str){ text, (size_t)(addr_put_ip(text, &x->client_addr) - text) },
+		wanted);
 }
 
 static void
@@ -69,7 +71,9 @@ END_TEST
 START_TEST(forwarded_is_read_where_there_is_no_x)
 {
 	begin();
-	fake_header("Forwarded", "for=1.1.1.1, for=\"[2001:db8::7]:1234\";proto=https;by=\"a,b\", For=10.0.0.2");
+	fake_header("Forwarded",
+		    "for=1.1.1.1, for=\"[2001:db8::7]:1234\";proto=https;by=\"a,b\", "
+		    "For=10.0.0.2");
 	client_is("2001:db8::7");
 	fake_header("X-Forwarded-For", "203.0.113.9");
 	client_is("203.0.113.9");
@@ -115,7 +119,8 @@ START_TEST(lines_of_a_stranger_are_replaced)
 	fake_header("Client-Certainty", "high");
 	forwarded_client(x, &nobody);
 	forwarded_default(x);
-	sent("Accept: */*\nClient-Certainty: high\nx-forwarded-for: 10.0.0.1\nx-forwarded-proto: http\n"
+	sent("Accept: */*\nClient-Certainty: high\nx-forwarded-for: "
+	     "10.0.0.1\nx-forwarded-proto: http\n"
 	     "x-forwarded-host: API.example.com:8080\n");
 	fake_end();
 }
@@ -129,7 +134,8 @@ START_TEST(lines_of_a_trusted_peer_are_continued)
 	fake_header("X-Forwarded-Host", "shop.example");
 	forwarded_client(x, &trust);
 	forwarded_default(x);
-	sent("X-Forwarded-For: 203.0.113.9, 10.3.3.3, 10.0.0.1\nX-Forwarded-Host: shop.example\n"
+	sent("X-Forwarded-For: 203.0.113.9, 10.3.3.3, 10.0.0.1\nX-Forwarded-Host: "
+	     "shop.example\n"
 	     "x-forwarded-proto: http\n");
 	fake_end();
 }
@@ -159,7 +165,8 @@ START_TEST(trust_is_compiled_by_listener)
 {
 	struct str text[] = { STR("10.0.0.0/8"), STR("10.0.0.0/99") };
 	struct where where[] = { { "a.conf", 1, 2, 3 }, { "a.conf", 7, 2, 3 } };
-	struct conf_listener l[2] = { { .name = STR("a") }, { .name = STR("b"), .index = 1 } };
+	struct conf_listener l[2] = { { .name = STR("a") },
+				      { .name = STR("b"), .index = 1 } };
 	struct conf_model m = { .listeners = l, .nlisteners = 2 };
 	struct arena image, said;
 	struct diag diag;
@@ -188,10 +195,14 @@ int
 main(void)
 {
 	const TTest *const tests[] = {
-		a_stranger_is_not_believed, the_walk_ends_at_the_first_stranger,
-		forwarded_is_read_where_there_is_no_x, the_scheme_of_a_trusted_proxy_counts,
-		lines_of_a_stranger_are_replaced, lines_of_a_trusted_peer_are_continued,
-		rfc7239_is_quoted_as_it_says, trust_is_compiled_by_listener,
+		a_stranger_is_not_believed,
+		the_walk_ends_at_the_first_stranger,
+		forwarded_is_read_where_there_is_no_x,
+		the_scheme_of_a_trusted_proxy_counts,
+		lines_of_a_stranger_are_replaced,
+		lines_of_a_trusted_peer_are_continued,
+		rfc7239_is_quoted_as_it_says,
+		trust_is_compiled_by_listener,
 	};
 
 	return unit_run("exchange/forwarded", tests, sizeof tests / sizeof *tests);

@@ -57,8 +57,11 @@ policy(const char *name, const struct policy *type, const char *text)
 	struct plain *self = ARENA_NEW(&image, struct plain);
 
 	if (text)
-		self->text = template_compile(&image, &diag, str_of(text), (struct where){ "a.conf", 2, 5, 9 });
-	*p = (struct conf_policy){ .name = str_of(name), .type = &type->conf, .self = self,
+		self->text = template_compile(&image, &diag, str_of(text),
+					      (struct where){ "a.conf", 2, 5, 9 });
+	*p = (struct conf_policy){ .name = str_of(name),
+				   .type = &type->conf,
+				   .self = self,
 				   .index = (uint32_t)model.npolicies };
 	model.policies = arena_push(&image, model.policies, model.npolicies, sizeof p);
 	model.policies[model.npolicies++] = p;
@@ -86,13 +89,17 @@ begin(void)
 	memset(service, 0, sizeof service);
 	memset(routes, 0, sizeof routes);
 	for (int i = 0; i < 4; i++) {
-		route[i] = (struct route){ .conf = &routes[i], .service = &compiled[i / 2], .ncaptures = 1,
+		route[i] = (struct route){ .conf = &routes[i],
+					   .service = &compiled[i / 2],
+					   .ncaptures = 1,
 					   .capture = &id };
 		routes[i].name = STR("r");
 		routes[i].where = (struct where){ "a.conf", 30 + (uint32_t)i, 1, 1 };
 	}
 	for (int i = 0; i < 2; i++)
-		compiled[i] = (struct service){ .conf = &service[i], .routes = &route[2 * i], .nroutes = 2 };
+		compiled[i] = (struct service){ .conf = &service[i],
+						.routes = &route[2 * i],
+						.nroutes = 2 };
 }
 
 static int
@@ -230,9 +237,11 @@ END_TEST
 
 START_TEST(bad_rewrites_are_refused)
 {
-	static const struct { const char *text, *words; } bad[] = {
-		{ "/a?b=1", "a path alone" }, { "/a b", "holds no blanks" }, { "a/b", "begins with \"/\"" },
-		{ "/\xc3\xa4", "percent-encode" }, { "/{idd}", "did you mean \"{id}\"" },
+	static const struct { const char *text, *words;
+	} bad[] = {
+		{ "/a?b=1", "a path alone" },          { "/a b", "holds no blanks" },
+		{ "a/b", "begins with \"/\"" },        { "/\xc3\xa4", "percent-encode" },
+		{ "/{idd}", "did you mean \"{id}\"" },
 	};
 
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -277,9 +286,12 @@ int
 main(void)
 {
 	const TTest *const tests[] = {
-		chains_are_flat_and_in_order, without_takes_inherited_ones_out,
-		a_policy_that_runs_twice_is_a_warning, captures_of_policies_are_checked_for_each_route,
-		rewrite_and_redirect_are_compiled, bad_rewrites_are_refused,
+		chains_are_flat_and_in_order,
+		without_takes_inherited_ones_out,
+		a_policy_that_runs_twice_is_a_warning,
+		captures_of_policies_are_checked_for_each_route,
+		rewrite_and_redirect_are_compiled,
+		bad_rewrites_are_refused,
 		ten_thousand_routes_share_one_chain,
 	};
 

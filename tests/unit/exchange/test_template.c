@@ -25,8 +25,9 @@ end(void)
 static const struct template *
 compile(const char *text)
 {
-	return template_compile(&image, &diag, str_of(text),
-				(struct where){ "a.conf", 4, 10, (uint32_t)strlen(text) + 2 });
+	return template_compile(
+		&image, &diag, str_of(text),
+		(struct where){ "a.conf", 4, 10, (uint32_t)strlen(text) + 2 });
 }
 
 static void
@@ -34,7 +35,8 @@ gives(const char *text, const char *wanted)
 {
 	const struct template *t = compile(text);
 
-	ck_assert_msg(t != NULL, "%s: %.*s", text, diag.first ? (int)diag.first->text.len : 0,
+	ck_assert_msg(t != NULL, "%s: %.*s", text,
+		      diag.first ? (int)diag.first->text.len : 0,
 		      diag.first ? diag.first->text.at : "");
 	unit_str_eq(template_eval(t, x), wanted);
 }
@@ -46,7 +48,8 @@ refused(const char *text, int code, unsigned column, const char *words)
 	ck_assert_msg(compile(text) == NULL, "%s was taken", text);
 	ck_assert_int_eq(diag.first->code, code);
 	ck_assert_uint_eq(diag.first->where.column, column);
-	ck_assert_msg(memmem(diag.first->text.at, diag.first->text.len, words, strlen(words)) != NULL,
+	ck_assert_msg(memmem(diag.first->text.at, diag.first->text.len, words,
+			     strlen(words)) != NULL,
 		      "\"%.*s\" has no \"%s\"", STR_ARG(diag.first->text), words);
 }
 
@@ -79,10 +82,13 @@ START_TEST(names_have_values)
 	x->request.query = STR("a=1%202&b");
 	gives("{client.ip}", "192.0.2.7");
 	gives("{peer.ip}:{client.port}", "10.0.0.1:0");
-	gives("{method} {scheme}://{host}{path}?{query}", "GET http://api.example.com/v1/orders/7?a=1%202&b");
+	gives("{method} {scheme}://{host}{path}?{query}",
+	      "GET http://api.example.com/v1/orders/7?a=1%202&b");
 	gives("{header.x-A}", "1, 2");
 	gives("{header.host}", "API.example.com:8080");
-	gives("{header.x-b}{consumer}{plan}{upstream}{upstream.target}{route}{service}{policy}{reason}", "");
+	gives("{header.x-b}{consumer}{plan}{upstream}{upstream.target}{route}{service}{"
+	      "policy}{reason}",
+	      "");
 	gives("{query.a}|{query.b}|{query.c}", "1 2||");
 	gives("{cookie.t}", "d");
 	gives("{request.id}", "0123456789abcdef0123456789abcdef");
@@ -114,7 +120,8 @@ START_TEST(slips_are_errors_at_their_place)
 	refused("/a/{id", 401, 14, "not closed");
 	refused("x{", 401, 12, "not closed");
 	refused("{client.ipp}", 402, 11, "did you mean \"{client.ip}\"?");
-	refused("a{no.such.thing.here}", 402, 12, "no such name \"{no.such.thing.here}\"");
+	refused("a{no.such.thing.here}", 402, 12,
+		"no such name \"{no.such.thing.here}\"");
 	refused("{header.}", 402, 11, "{header.NAME}");
 	refused("{}", 402, 11, "no such name");
 	refused("{claim.sub}", 404, 11, "not in this version of postern");
@@ -152,11 +159,15 @@ START_TEST(captures_are_checked_where_they_are_used)
 	ck_assert_int_eq(diag.first->next->level, DIAG_NOTE);
 	ck_assert_uint_eq(diag.first->next->where.line, 9);
 	diag_init(&diag, &said);
-	ck_assert_int_eq(template_check_captures(compile("{idd}"), have, 2, &diag, used), -1);
-	unit_str_eq(diag.first->text, "no capture gives \"{idd}\"; did you mean \"{id}\"?");
+	ck_assert_int_eq(template_check_captures(compile("{idd}"), have, 2, &diag, used),
+			 -1);
+	unit_str_eq(diag.first->text,
+		    "no capture gives \"{idd}\"; did you mean \"{id}\"?");
 	diag_init(&diag, &said);
-	ck_assert_int_eq(template_check_captures(compile("{pth}"), have, 2, &diag, used), -1);
-	unit_str_eq(diag.first->text, "no capture gives \"{pth}\"; did you mean \"{path}\"?");
+	ck_assert_int_eq(template_check_captures(compile("{pth}"), have, 2, &diag, used),
+			 -1);
+	unit_str_eq(diag.first->text,
+		    "no capture gives \"{pth}\"; did you mean \"{path}\"?");
 	end();
 }
 END_TEST
@@ -166,9 +177,12 @@ START_TEST(a_uri_is_not_left_by_a_value)
 	begin();
 	fake_header("x-a", "a b\r\nevil?x#y/z");
 	x->request.query = STR("q=%0d%0aset-cookie:a&r=?");
-	unit_str_eq(template_eval_uri(compile("/x/{header.x-a}"), x), "/x/a%20b%0D%0Aevil%3Fx%23y%2Fz");
-	unit_str_eq(template_eval_uri(compile("/x/{query.q}"), x), "/x/%0D%0Aset-cookie%3Aa");
-	unit_str_eq(template_eval_uri(compile("{path}?{query}"), x), "/v1/orders/7?q=%0d%0aset-cookie:a&r=?");
+	unit_str_eq(template_eval_uri(compile("/x/{header.x-a}"), x),
+		    "/x/a%20b%0D%0Aevil%3Fx%23y%2Fz");
+	unit_str_eq(template_eval_uri(compile("/x/{query.q}"), x),
+		    "/x/%0D%0Aset-cookie%3Aa");
+	unit_str_eq(template_eval_uri(compile("{path}?{query}"), x),
+		    "/v1/orders/7?q=%0d%0aset-cookie:a&r=?");
 	x->path = STR("/a\\b\"%2Fc");
 	unit_str_eq(template_eval_uri(compile("{path}"), x), "/a%5Cb%22%2Fc");
 	end();
@@ -180,7 +194,8 @@ START_TEST(a_location_keeps_its_host)
 	begin();
 	x->path = STR("//evil.example");
 	unit_str_eq(template_eval_location(compile("{path}"), x), "/.//evil.example");
-	unit_str_eq(template_eval_location(compile("https://a{path}"), x), "https://a//evil.example");
+	unit_str_eq(template_eval_location(compile("https://a{path}"), x),
+		    "https://a//evil.example");
 	unit_str_eq(template_eval_location(compile("//b{path}"), x), "//b//evil.example");
 	end();
 }

@@ -28,7 +28,8 @@ log_begin(const char *rest)
 	strcpy(dir, "/tmp/postern-log-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	snprintf(path, sizeof path, "%s/access.log", dir);
-	snprintf(text, sizeof text, "type = \"access-log\"; path = \"%s\"; %s", path, rest);
+	snprintf(text, sizeof text, "type = \"access-log\"; path = \"%s\"; %s", path,
+		 rest);
 	try_begin(text);
 	ck_assert(log_open());
 }
@@ -101,19 +102,29 @@ START_TEST(json_has_the_full_set)
 	x->connected = x->began + 105000;
 	x->first_byte = x->began + 1005000;
 	fake_header("User-Agent", "curl/7 \"x\"");
-	fake_header("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+	fake_header("traceparent",
+		    "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
 	done();
 	line = lines();
 	ck_assert_int_eq(strncmp(line, "{\"@timestamp\":\"20", 17), 0);
-	has(line, "\",\"event.duration\":1500000,\"http.request.method\":\"GET\",\"url.domain\":\"api.example.com\","
-	    "\"url.path\":\"/v1/orders/7\",\"url.query\":\"a=1\",\"http.version\":\"1.1\","
-	    "\"http.response.status_code\":429,\"http.request.body.bytes\":5,\"http.response.body.bytes\":77,"
-	    "\"client.address\":\"192.0.2.7\",\"user_agent.original\":\"curl/7 \\\"x\\\"\","
+	has(line,
+	    "\",\"event.duration\":1500000,\"http.request.method\":\"GET\",\"url."
+	    "domain\":\"api.example.com\","
+	    "\"url.path\":\"/v1/orders/"
+	    "7\",\"url.query\":\"a=1\",\"http.version\":\"1.1\","
+	    "\"http.response.status_code\":429,\"http.request.body.bytes\":5,\"http."
+	    "response.body.bytes\":77,"
+	    "\"client.address\":\"192.0.2.7\",\"user_agent.original\":\"curl/7 "
+	    "\\\"x\\\"\","
 	    "\"trace.id\":\"0af7651916cd43dd8448eb211c80319c\","
-	    "\"http.request.id\":\"0123456789abcdef0123456789abcdef\",\"postern.listener\":\"web\","
-	    "\"postern.service\":\"orders-api\",\"postern.route\":\"order\",\"postern.consumer\":\"acme\","
-	    "\"postern.reason\":\"rate_limited\",\"postern.revision\":3,\"postern.retries\":1,"
-	    "\"postern.phase.match_us\":2,\"postern.phase.policy_us\":3,\"postern.phase.connect_us\":100,"
+	    "\"http.request.id\":\"0123456789abcdef0123456789abcdef\",\"postern."
+	    "listener\":\"web\","
+	    "\"postern.service\":\"orders-api\",\"postern.route\":\"order\",\"postern."
+	    "consumer\":\"acme\","
+	    "\"postern.reason\":\"rate_limited\",\"postern.revision\":3,\"postern."
+	    "retries\":1,"
+	    "\"postern.phase.match_us\":2,\"postern.phase.policy_us\":3,\"postern.phase."
+	    "connect_us\":100,"
 	    "\"postern.phase.first_byte_us\":1000,\"postern.phase.body_us\":495}\n");
 	ck_assert_uint_eq(fake_page.count[METRIC_LOG_LINES], 1);
 	log_end();
@@ -145,10 +156,13 @@ START_TEST(combined_is_what_others_write)
 	fake_header("Referer", "https://a.example/p?password=p&b=2");
 	fake_header("User-Agent", "x\" \"forged\r\n1.2.3.4 - -");
 	done();
-	snprintf(wanted, sizeof wanted, "192.0.2.7 - acme [%.2s/%.3s/%.4s:%.8s +0000] \"GET "
+	snprintf(wanted, sizeof wanted,
+		 "192.0.2.7 - acme [%.2s/%.3s/%.4s:%.8s +0000] \"GET "
 		 "/v1/orders/7?a=1&c%%6fde=***&token=***&x HTTP/1.1\" 200 12 "
-		 "\"https://a.example/p?password=***&b=2\" \"x\\x22 \\x22forged\\x0d\\x0a1.2.3.4 - -\"\n",
-		 clock_date() + 5, clock_date() + 8, clock_date() + 12, clock_date() + 17);
+		 "\"https://a.example/p?password=***&b=2\" \"x\\x22 "
+		 "\\x22forged\\x0d\\x0a1.2.3.4 - -\"\n",
+		 clock_date() + 5, clock_date() + 8, clock_date() + 12,
+		 clock_date() + 17);
 	ck_assert_str_eq(lines(), wanted);
 	log_end();
 }
@@ -156,16 +170,20 @@ END_TEST
 
 START_TEST(fields_choose_the_members)
 {
-	log_begin("fields: { method = \"{method}\"; status = \"{status}\"; to = \"{host}:{path}\"; "
-		  "auth = \"{header.authorization}\"; q = \"{query.code}\"; key = \"{header.x-key}\"; "
+	log_begin("fields: { method = \"{method}\"; status = \"{status}\"; to = "
+		  "\"{host}:{path}\"; "
+		  "auth = \"{header.authorization}\"; q = \"{query.code}\"; key = "
+		  "\"{header.x-key}\"; "
 		  "all = \"{query}\"; }; redact = [ \"X-KEY\", \"code\" ];");
 	x->status = 201;
 	x->request.query = STR("code=7&b=\"");
 	fake_header("Authorization", "Basic abc");
 	fake_header("x-key", "k");
 	done();
-	ck_assert_str_eq(lines(), "{\"method\":\"GET\",\"status\":201,\"to\":\"api.example.com:/v1/orders/7\","
-			 "\"auth\":\"***\",\"q\":\"***\",\"key\":\"***\",\"all\":\"code=***&b=\\\"\"}\n");
+	ck_assert_str_eq(lines(), "{\"method\":\"GET\",\"status\":201,\"to\":\"api."
+				  "example.com:/v1/orders/7\","
+				  "\"auth\":\"***\",\"q\":\"***\",\"key\":\"***\","
+				  "\"all\":\"code=***&b=\\\"\"}\n");
 	log_end();
 }
 END_TEST
@@ -280,7 +298,8 @@ START_TEST(a_pipe_that_is_full_delays_and_then_loses_lines)
 	unlink(fifo);
 	ck_assert_int_eq(mkfifo(fifo, 0600), 0);
 	fd = open(fifo, O_RDONLY | O_NONBLOCK);
-	snprintf(text, sizeof text, "type = \"access-log\"; path = \"%s\"; format = \"{path}123\";", fifo);
+	snprintf(text, sizeof text,
+		 "type = \"access-log\"; path = \"%s\"; format = \"{path}123\";", fifo);
 	try_begin(text);
 	ck_assert(log_open());
 	for (size_t i = 0; i < total; i++)
@@ -320,7 +339,10 @@ START_TEST(syslog_gets_a_datagram_a_line)
 	snprintf(sun.sun_path, sizeof sun.sun_path, "%s/log", dir);
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
 	ck_assert_int_eq(bind(fd, (struct sockaddr *)&sun, sizeof sun), 0);
-	snprintf(text, sizeof text, "type = \"access-log\"; path = \"syslog:%s/log\"; format = \"{method}!\";", dir);
+	snprintf(text, sizeof text,
+		 "type = \"access-log\"; path = \"syslog:%s/log\"; format = "
+		 "\"{method}!\";",
+		 dir);
 	try_begin(text);
 	ck_assert(log_open());
 	done();
@@ -368,13 +390,17 @@ END_TEST
 
 START_TEST(odd_logs_are_errors)
 {
-	try_refused("type = \"access-log\"; path = \"journal\";", 404, "not in this version of postern");
+	try_refused("type = \"access-log\"; path = \"journal\";", 404,
+		    "not in this version of postern");
 	try_refused("type = \"access-log\"; path = \"\";", 439, "needs a path");
 	try_refused("type = \"access-log\"; path = \"syslog:x\";", 439, "absolute path");
-	try_refused("type = \"access-log\"; path = \"stdout\"; format = \"common\";", 440, "is no format");
-	try_refused("type = \"access-log\"; path = \"stdout\"; format = \"a\\n{path}\";", 440, "control");
-	try_refused("type = \"access-log\"; path = \"stdout\"; format = \"combined\"; fields: { a = \"b\"; };", 440,
-		    "members of a JSON line");
+	try_refused("type = \"access-log\"; path = \"stdout\"; format = \"common\";", 440,
+		    "is no format");
+	try_refused("type = \"access-log\"; path = \"stdout\"; format = \"a\\n{path}\";",
+		    440, "control");
+	try_refused("type = \"access-log\"; path = \"stdout\"; format = \"combined\"; "
+		    "fields: { a = \"b\"; };",
+		    440, "members of a JSON line");
 }
 END_TEST
 
@@ -382,12 +408,20 @@ int
 main(void)
 {
 	const TTest *const tests[] = {
-		json_has_the_full_set, a_request_that_was_no_request_is_logged, combined_is_what_others_write,
-		fields_choose_the_members, a_template_is_a_line, long_values_are_cut_not_the_line,
-		lines_leave_when_the_buffer_is_full, a_rotated_file_is_opened_anew,
-		two_who_name_one_place_share_it, what_can_not_be_written_is_counted,
-		a_pipe_that_is_full_delays_and_then_loses_lines, syslog_gets_a_datagram_a_line,
-		what_can_not_be_opened_says_why, odd_logs_are_errors,
+		json_has_the_full_set,
+		a_request_that_was_no_request_is_logged,
+		combined_is_what_others_write,
+		fields_choose_the_members,
+		a_template_is_a_line,
+		long_values_are_cut_not_the_line,
+		lines_leave_when_the_buffer_is_full,
+		a_rotated_file_is_opened_anew,
+		two_who_name_one_place_share_it,
+		what_can_not_be_written_is_counted,
+		a_pipe_that_is_full_delays_and_then_loses_lines,
+		syslog_gets_a_datagram_a_line,
+		what_can_not_be_opened_says_why,
+		odd_logs_are_errors,
 	};
 
 	return unit_run("policy/access_log", tests, sizeof tests / sizeof *tests);

@@ -8,20 +8,23 @@ START_TEST(respond_answers)
 	ck_assert_int_eq(x->response.status, 503);
 	ck_assert_int_eq(x->fault, FAULT_NONE);
 	unit_str_eq(x->answer, "closed\n");
-	unit_str_eq(headers_get(&x->response.headers, TOKEN_CONTENT_TYPE)->value, "text/plain; charset=utf-8");
+	unit_str_eq(headers_get(&x->response.headers, TOKEN_CONTENT_TYPE)->value,
+		    "text/plain; charset=utf-8");
 	try_end();
 	try_begin("type = \"respond\"; status = 204;");
 	ck_assert_int_eq(try_request(), ANSWER);
 	ck_assert(!headers_get(&x->response.headers, TOKEN_CONTENT_TYPE));
 	try_end();
 	try_refused("type = \"respond\"; status = 204; body = \"x\";", 435, "no body");
-	try_refused("type = \"respond\"; content_type = \"a\\nb\";", 432, "control characters");
+	try_refused("type = \"respond\"; content_type = \"a\\nb\";", 432,
+		    "control characters");
 }
 END_TEST
 
 START_TEST(redirect_encodes_what_comes_from_the_request)
 {
-	try_begin("type = \"redirect\"; to = \"https://new.example{path}?from={header.x-a}\"; status = 308;");
+	try_begin("type = \"redirect\"; to = "
+		  "\"https://new.example{path}?from={header.x-a}\"; status = 308;");
 	fake_header("x-a", "a b&c\r\nd");
 	ck_assert_int_eq(try_request(), ANSWER);
 	ck_assert_int_eq(x->response.status, 308);
@@ -32,26 +35,31 @@ START_TEST(redirect_encodes_what_comes_from_the_request)
 	x->path = STR("//evil.example/");
 	ck_assert_int_eq(try_request(), ANSWER);
 	ck_assert_int_eq(x->response.status, 302);
-	unit_str_eq(headers_get(&x->response.headers, TOKEN_LOCATION)->value, "/.//evil.example/");
+	unit_str_eq(headers_get(&x->response.headers, TOKEN_LOCATION)->value,
+		    "/.//evil.example/");
 	try_end();
 	try_begin("type = \"redirect\"; to = \"{header.nothing}\";");
 	ck_assert_int_eq(try_request(), ANSWER);
 	ck_assert_int_eq(x->response.status, 400);
 	try_end();
-	try_refused("type = \"redirect\"; to = \"/a\"; status = 305;", 435, "no redirect");
+	try_refused("type = \"redirect\"; to = \"/a\"; status = 305;", 435,
+		    "no redirect");
 	try_refused("type = \"redirect\"; to = \"/a b\";", 406, "blanks");
 }
 END_TEST
 
 START_TEST(forwarded_has_modes)
 {
-	static const struct { const char *mode, *lines; } rows[] = {
+	static const struct { const char *mode, *lines;
+	} rows[] = {
 		{ "mode = \"x\";", "x-forwarded-for: 10.0.0.1\nx-forwarded-proto: http\n"
-		  "x-forwarded-host: API.example.com:8080\n" },
-		{ "mode = \"rfc7239\";", "forwarded: for=10.0.0.1;host=\"API.example.com:8080\";proto=http\n" },
+				   "x-forwarded-host: API.example.com:8080\n" },
+		{ "mode = \"rfc7239\";",
+		  "forwarded: for=10.0.0.1;host=\"API.example.com:8080\";proto=http\n" },
 		{ "mode = \"off\";", "" },
 		{ "mode = \"off\"; real_ip = true;", "x-real-ip: 10.0.0.1\n" },
-		{ "mode = \"both\";", "x-forwarded-for: 10.0.0.1\nx-forwarded-proto: http\n"
+		{ "mode = \"both\";",
+		  "x-forwarded-for: 10.0.0.1\nx-forwarded-proto: http\n"
 		  "x-forwarded-host: API.example.com:8080\n"
 		  "forwarded: for=10.0.0.1;host=\"API.example.com:8080\";proto=http\n" },
 	};
@@ -75,7 +83,9 @@ int
 main(void)
 {
 	const TTest *const tests[] = {
-		respond_answers, redirect_encodes_what_comes_from_the_request, forwarded_has_modes,
+		respond_answers,
+		redirect_encodes_what_comes_from_the_request,
+		forwarded_has_modes,
 	};
 
 	return unit_run("policy/answers", tests, sizeof tests / sizeof *tests);

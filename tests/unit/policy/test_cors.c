@@ -1,6 +1,8 @@
 #include "tests/unit/policy/try.h"
 
-#define APP "type = \"cors\"; origins = [ \"https://app.example.com\", \"https://*.example.org:8443\", " \
+#define APP                                                                              \
+	"type = \"cors\"; origins = [ \"https://app.example.com\", "                     \
+	"\"https://*.example.org:8443\", "                                               \
 	"\"~ ^https://pr-[0-9]+\\.example\\.net$\" ]; "
 
 static void
@@ -47,7 +49,9 @@ START_TEST(origins_are_matched_whole)
 		origin(rows[i].origin);
 		ck_assert_int_eq(try_request(), PASS);
 		try_response();
-		snprintf(wanted, sizeof wanted, "vary: Origin\naccess-control-allow-origin: %s\n", rows[i].origin);
+		snprintf(wanted, sizeof wanted,
+			 "vary: Origin\naccess-control-allow-origin: %s\n",
+			 rows[i].origin);
 		try_returns(rows[i].allowed ? wanted : "vary: Origin\n");
 	}
 	origin(NULL);
@@ -60,8 +64,9 @@ END_TEST
 
 START_TEST(a_preflight_is_answered_here)
 {
-	try_begin(APP "methods = [ \"GET\", \"PUT\" ]; headers = [ \"x-a\", \"content-type\" ]; max_age = \"1h\"; "
-		  "credentials = true; expose = [ \"x-total\" ];");
+	try_begin(APP "methods = [ \"GET\", \"PUT\" ]; headers = [ \"x-a\", "
+		      "\"content-type\" ]; max_age = \"1h\"; "
+		      "credentials = true; expose = [ \"x-total\" ];");
 	origin("https://app.example.com");
 	ask("PUT");
 	ck_assert_int_eq(try_request(), ANSWER);
@@ -71,7 +76,8 @@ START_TEST(a_preflight_is_answered_here)
 	try_returns("access-control-allow-methods: GET, PUT\n"
 		    "access-control-allow-headers: x-a, content-type\n"
 		    "access-control-max-age: 3600\n"
-		    "vary: Origin, Access-Control-Request-Method, Access-Control-Request-Headers\n"
+		    "vary: Origin, Access-Control-Request-Method, "
+		    "Access-Control-Request-Headers\n"
 		    "access-control-allow-origin: https://app.example.com\n"
 		    "access-control-allow-credentials: true\n"
 		    "access-control-expose-headers: x-total\n");
@@ -111,11 +117,18 @@ START_TEST(headers_asked_for_are_echoed_for_a_star)
 	ask("GET");
 	fake_header("Access-Control-Request-Headers", "x-one, x-two");
 	ck_assert_int_eq(try_request(), ANSWER);
-	unit_str_eq(headers_find(&x->response.headers, STR("access-control-allow-headers"))->value, "x-one, x-two");
-	unit_str_eq(headers_find(&x->response.headers, STR("access-control-allow-methods"))->value,
-		    "GET, HEAD, POST");
+	unit_str_eq(
+		headers_find(&x->response.headers, STR("access-control-allow-headers"))
+			->value,
+		"x-one, x-two");
+	unit_str_eq(
+		headers_find(&x->response.headers, STR("access-control-allow-methods"))
+			->value,
+		"GET, HEAD, POST");
 	try_response();
-	unit_str_eq(headers_find(&x->response.headers, STR("access-control-allow-origin"))->value, "*");
+	unit_str_eq(headers_find(&x->response.headers, STR("access-control-allow-origin"))
+			    ->value,
+		    "*");
 	try_end();
 }
 END_TEST
@@ -147,8 +160,9 @@ START_TEST(an_answer_before_it_gets_its_lines)
 {
 	try_begin(APP);
 	origin("https://app.example.com");
-	try_response();                 /* another policy answered: request() did not run */
-	try_returns("vary: Origin\naccess-control-allow-origin: https://app.example.com\n");
+	try_response(); /* another policy answered: request() did not run */
+	try_returns(
+		"vary: Origin\naccess-control-allow-origin: https://app.example.com\n");
 	try_end();
 }
 END_TEST
@@ -167,15 +181,22 @@ END_TEST
 
 START_TEST(what_browsers_refuse_is_refused)
 {
-	try_refused("type = \"cors\"; origins = [ \"*\" ]; credentials = true;", 438, "name the origins");
+	try_refused("type = \"cors\"; origins = [ \"*\" ]; credentials = true;", 438,
+		    "name the origins");
 	try_refused("type = \"cors\"; origins = [ ];", 437, "no origin");
-	try_refused("type = \"cors\"; origins = [ \"https://App.example.com\" ];", 437, "lower case");
-	try_refused("type = \"cors\"; origins = [ \"https://app.example.com/\" ];", 437, "no origin");
-	try_refused("type = \"cors\"; origins = [ \"app.example.com\" ];", 437, "no origin");
+	try_refused("type = \"cors\"; origins = [ \"https://App.example.com\" ];", 437,
+		    "lower case");
+	try_refused("type = \"cors\"; origins = [ \"https://app.example.com/\" ];", 437,
+		    "no origin");
+	try_refused("type = \"cors\"; origins = [ \"app.example.com\" ];", 437,
+		    "no origin");
 	try_refused("type = \"cors\"; origins = [ \"https://*.\" ];", 437, "no origin");
-	try_refused("type = \"cors\"; origins = [ \"~ ^https://a$\", \"~ https://a\" ];", 436, "begins with");
-	try_refused("type = \"cors\"; origins = [ \"~ ^(https$\" ];", 436, "does not compile");
-	try_refused("type = \"cors\"; origins = [ \"*\" ]; methods = [ \"GET POST\" ];", 430, "no name");
+	try_refused("type = \"cors\"; origins = [ \"~ ^https://a$\", \"~ https://a\" ];",
+		    436, "begins with");
+	try_refused("type = \"cors\"; origins = [ \"~ ^(https$\" ];", 436,
+		    "does not compile");
+	try_refused("type = \"cors\"; origins = [ \"*\" ]; methods = [ \"GET POST\" ];",
+		    430, "no name");
 }
 END_TEST
 
@@ -183,10 +204,15 @@ int
 main(void)
 {
 	const TTest *const tests[] = {
-		origins_are_matched_whole, a_preflight_is_answered_here, a_preflight_of_a_stranger_is_refused,
-		options_that_are_no_preflight_pass, headers_asked_for_are_echoed_for_a_star,
-		vary_is_merged_and_lines_of_the_origin_go, an_answer_before_it_gets_its_lines,
-		two_origins_are_none, what_browsers_refuse_is_refused,
+		origins_are_matched_whole,
+		a_preflight_is_answered_here,
+		a_preflight_of_a_stranger_is_refused,
+		options_that_are_no_preflight_pass,
+		headers_asked_for_are_echoed_for_a_star,
+		vary_is_merged_and_lines_of_the_origin_go,
+		an_answer_before_it_gets_its_lines,
+		two_origins_are_none,
+		what_browsers_refuse_is_refused,
 	};
 
 	return unit_run("policy/cors", tests, sizeof tests / sizeof *tests);

@@ -33,28 +33,35 @@ gives(escape_fn *fn, struct str s, const char *wanted)
 START_TEST(plain_text_stays)
 {
 	gives(escape_json, STR(""), "");
-	gives(escape_json, STR("Mozilla/5.0 (X11; Linux x86_64) '~'"), "Mozilla/5.0 (X11; Linux x86_64) '~'");
-	gives(escape_field, STR("Mozilla/5.0 (X11; Linux x86_64) '~'"), "Mozilla/5.0 (X11; Linux x86_64) '~'");
+	gives(escape_json, STR("Mozilla/5.0 (X11; Linux x86_64) '~'"),
+	      "Mozilla/5.0 (X11; Linux x86_64) '~'");
+	gives(escape_field, STR("Mozilla/5.0 (X11; Linux x86_64) '~'"),
+	      "Mozilla/5.0 (X11; Linux x86_64) '~'");
 }
 END_TEST
 
 START_TEST(json_is_not_broken)
 {
 	gives(escape_json, STR("a\"b\\c"), "a\\\"b\\\\c");
-	gives(escape_json, STR("a\r\n\t\0\x1f\x7f" "b"), "a\\u000d\\u000a\\u0009\\u0000\\u001f\\u007fb");
+	gives(escape_json,
+	      STR("a\r\n\t\0\x1f\x7f"
+		  "b"),
+	      "a\\u000d\\u000a\\u0009\\u0000\\u001f\\u007fb");
 	gives(escape_json, STR("0123456\n89abcdef\"{}"), "0123456\\u000a89abcdef\\\"{}");
 }
 END_TEST
 
 START_TEST(utf8_is_kept_or_replaced)
 {
-	gives(escape_json, STR("\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80"), "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80");
+	gives(escape_json, STR("\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80"),
+	      "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80");
 	/* Line separators and C1 controls end lines in some viewers. */
 	gives(escape_json, STR("\xc2\x85\xe2\x80\xa8"), "\\u0085\\u2028");
 	/* Overlong, surrogate, beyond the end, cut, stray. */
 	gives(escape_json, STR("\xc0\xaf"), "\xef\xbf\xbd\xef\xbf\xbd");
 	gives(escape_json, STR("\xed\xa0\x80"), "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
-	gives(escape_json, STR("\xf4\x90\x80\x80"), "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
+	gives(escape_json, STR("\xf4\x90\x80\x80"),
+	      "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
 	gives(escape_json, STR("a\xe2\x82"), "a\xef\xbf\xbd\xef\xbf\xbd");
 	gives(escape_json, STR("\x80z"), "\xef\xbf\xbdz");
 }
@@ -62,7 +69,8 @@ END_TEST
 
 START_TEST(fields_are_not_left)
 {
-	gives(escape_field, STR("a\"b\\c\r\n\xc3\xa4"), "a\\x22b\\x5cc\\x0d\\x0a\\xc3\\xa4");
+	gives(escape_field, STR("a\"b\\c\r\n\xc3\xa4"),
+	      "a\\x22b\\x5cc\\x0d\\x0a\\xc3\\xa4");
 }
 END_TEST
 
@@ -75,11 +83,13 @@ START_TEST(no_byte_slips_through)
 
 			memset(in, 'x', sizeof in);
 			in[at] = (char)c;
-			end = escape_field(out, out + sizeof out, (struct str){ in, sizeof in });
+			end = escape_field(out, out + sizeof out,
+					   (struct str){ in, sizeof in });
 			for (char *p = out; p < end; p++)
 				ck_assert(*p >= 0x20 && *p < 0x7f && *p != '"');
-			ck_assert_int_eq(end - out,
-					 c < 0x20 || c >= 0x7f || c == '"' || c == '\\' ? 19 : 16);
+			ck_assert_int_eq(
+				end - out,
+				c < 0x20 || c >= 0x7f || c == '"' || c == '\\' ? 19 : 16);
 		}
 }
 END_TEST
@@ -88,8 +98,8 @@ int
 main(void)
 {
 	const TTest *const tests[] = {
-		plain_text_stays, json_is_not_broken, utf8_is_kept_or_replaced, fields_are_not_left,
-		no_byte_slips_through,
+		plain_text_stays,    json_is_not_broken,    utf8_is_kept_or_replaced,
+		fields_are_not_left, no_byte_slips_through,
 	};
 
 	return unit_run("policy/escape", tests, sizeof tests / sizeof *tests);

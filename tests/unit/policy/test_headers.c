@@ -2,8 +2,10 @@
 
 START_TEST(lines_are_removed_set_and_added)
 {
-	try_begin("type = \"headers\"; request: { remove = [ \"cookie\" ]; set: { x-a = \"{method} {client.ip}\"; };"
-		  " add: { X-B = \"2\"; }; }; response: { remove = [ \"server\", \"x-powered-by\" ]; "
+	try_begin("type = \"headers\"; request: { remove = [ \"cookie\" ]; set: { x-a = "
+		  "\"{method} {client.ip}\"; };"
+		  " add: { X-B = \"2\"; }; }; response: { remove = [ \"server\", "
+		  "\"x-powered-by\" ]; "
 		  "set: { x-frame-options = \"DENY\"; }; };");
 	fake_header("Cookie", "a=b");
 	fake_header("X-A", "evil");
@@ -22,7 +24,8 @@ END_TEST
 
 START_TEST(host_is_set_in_requests)
 {
-	try_begin("type = \"headers\"; request: { set: { Host = \"origin.{listener}:8443\"; }; };");
+	try_begin("type = \"headers\"; request: { set: { Host = "
+		  "\"origin.{listener}:8443\"; }; };");
 	ck_assert_int_eq(try_request(), PASS);
 	unit_str_eq(x->request.host, "origin.web:8443");
 	try_sends("");
@@ -37,7 +40,8 @@ END_TEST
 
 START_TEST(nothing_is_injected)
 {
-	try_begin("type = \"headers\"; request: { set: { x-user = \"{query.user}\"; }; add: { x-v = \"1\"; }; }; "
+	try_begin("type = \"headers\"; request: { set: { x-user = \"{query.user}\"; }; "
+		  "add: { x-v = \"1\"; }; }; "
 		  "response: { set: { x-echo = \"{query.user}\"; x-ok = \"1\"; }; };");
 	x->request.query = STR("user=me%0d%0ax-admin:%20yes");
 	fake_header("x-user", "root");
@@ -48,7 +52,8 @@ START_TEST(nothing_is_injected)
 	try_response();
 	try_returns("x-ok: 1\n");
 	try_end();
-	try_begin("type = \"headers\"; request: { set: { x-user = \"{query.user}\"; }; };");
+	try_begin(
+		"type = \"headers\"; request: { set: { x-user = \"{query.user}\"; }; };");
 	x->request.query = STR("user=a%00b");
 	ck_assert_int_eq(try_request(), ANSWER);
 	try_end();
@@ -57,15 +62,26 @@ END_TEST
 
 START_TEST(bad_lines_are_errors)
 {
-	try_refused("type = \"headers\"; request: { set: { Connection = \"close\"; }; };", 431, "one connection");
-	try_refused("type = \"headers\"; response: { remove = [ \"Content-Length\" ]; };", 431, "one connection");
-	try_refused("type = \"headers\"; response: { add: { transfer-encoding = \"x\"; }; };", 431, "one connection");
-	try_refused("type = \"headers\"; request: { add: { Host = \"a\"; }; };", 431, "only be set");
-	try_refused("type = \"headers\"; response: { set: { Host = \"a\"; }; };", 431, "only be set");
-	try_refused("type = \"headers\"; request: { remove = [ \"a b\" ]; };", 430, "no header name");
-	try_refused("type = \"headers\"; request: { set: { x-a = \"a\\nb\"; }; };", 432, "control characters");
-	try_refused("type = \"headers\"; request: { set: { x-a = \"{nosuch.thing}\"; }; };", 402, "no such name");
-	try_refused("type = \"headers\"; request: { set = \"x\"; };", 407, "group of strings");
+	try_refused("type = \"headers\"; request: { set: { Connection = \"close\"; }; };",
+		    431, "one connection");
+	try_refused("type = \"headers\"; response: { remove = [ \"Content-Length\" ]; };",
+		    431, "one connection");
+	try_refused(
+		"type = \"headers\"; response: { add: { transfer-encoding = \"x\"; }; };",
+		431, "one connection");
+	try_refused("type = \"headers\"; request: { add: { Host = \"a\"; }; };", 431,
+		    "only be set");
+	try_refused("type = \"headers\"; response: { set: { Host = \"a\"; }; };", 431,
+		    "only be set");
+	try_refused("type = \"headers\"; request: { remove = [ \"a b\" ]; };", 430,
+		    "no header name");
+	try_refused("type = \"headers\"; request: { set: { x-a = \"a\\nb\"; }; };", 432,
+		    "control characters");
+	try_refused(
+		"type = \"headers\"; request: { set: { x-a = \"{nosuch.thing}\"; }; };",
+		402, "no such name");
+	try_refused("type = \"headers\"; request: { set = \"x\"; };", 407,
+		    "group of strings");
 }
 END_TEST
 
@@ -73,7 +89,10 @@ int
 main(void)
 {
 	const TTest *const tests[] = {
-		lines_are_removed_set_and_added, host_is_set_in_requests, nothing_is_injected, bad_lines_are_errors,
+		lines_are_removed_set_and_added,
+		host_is_set_in_requests,
+		nothing_is_injected,
+		bad_lines_are_errors,
 	};
 
 	return unit_run("policy/headers", tests, sizeof tests / sizeof *tests);

@@ -16,14 +16,18 @@ END_TEST
 
 START_TEST(only_those_allowed_bring_their_own)
 {
-	static const struct { const char *accept; bool trusted, kept; } rows[] = {
-		{ "trusted", false, false }, { "trusted", true, true }, { "always", false, true },
+	static const struct { const char *accept; bool trusted, kept;
+	} rows[] = {
+		{ "trusted", false, false },
+		{ "trusted", true, true },
+		{ "always", false, true },
 		{ "never", true, false },
 	};
 	char text[100];
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		snprintf(text, sizeof text, "type = \"request-id\"; accept = \"%s\";", rows[i].accept);
+		snprintf(text, sizeof text, "type = \"request-id\"; accept = \"%s\";",
+			 rows[i].accept);
 		try_begin(text);
 		x->trusted = rows[i].trusted;
 		x->id_text = STR_NONE;
@@ -63,7 +67,8 @@ START_TEST(the_header_can_be_chosen)
 	try_response();
 	try_returns("X-Trace: 0123456789abcdef0123456789abcdef\n");
 	try_end();
-	try_refused("type = \"request-id\"; header = \"content-length\";", 431, "one connection");
+	try_refused("type = \"request-id\"; header = \"content-length\";", 431,
+		    "one connection");
 }
 END_TEST
 
@@ -71,7 +76,9 @@ int
 main(void)
 {
 	const TTest *const tests[] = {
-		both_sides_are_told, only_those_allowed_bring_their_own, odd_ids_are_replaced,
+		both_sides_are_told,
+		only_those_allowed_bring_their_own,
+		odd_ids_are_replaced,
 		the_header_can_be_chosen,
 	};
 

@@ -58,7 +58,9 @@ int
 main(void)
 {
 	const TTest *const tests[] = {
-		a_length_is_refused_at_once, a_limit_is_only_ever_lowered, query_and_header_lines_have_limits,
+		a_length_is_refused_at_once,
+		a_limit_is_only_ever_lowered,
+		query_and_header_lines_have_limits,
 		a_limit_of_nothing_is_an_error,
 	};
 

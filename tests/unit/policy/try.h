@@ -1,4 +1,5 @@
-/* try — one policy, from its text in a configuration to what it does with a fake exchange. */
+/* try — one policy, from its text in a configuration to what it does with a fake
+ * exchange. */
 #ifndef TESTS_POLICY_TRY_H
 #define TESTS_POLICY_TRY_H
 
@@ -72,7 +73,8 @@ try_refused(const char *text, int code, const char *words)
 {
 	ck_assert_msg(!try_load(text), "was taken: %s", text);
 	for (struct diag_item *i = diag.first; i; i = i->next)
-		if (i->code == code && i->where.line == 1 && memmem(i->text.at, i->text.len, words, strlen(words))) {
+		if (i->code == code && i->where.line == 1 &&
+		    memmem(i->text.at, i->text.len, words, strlen(words))) {
 			arena_reset(&image);
 			arena_reset(&said);
 			return;

@@ -6,14 +6,16 @@ static const char hex[] = "0123456789abcdef";
 
 #define EACH(n) (0x0101010101010101u * (n))
 
-/* Whether any of eight bytes is a control, a quote, a backslash or not ASCII. The borrow of a lower byte may
- * raise a false alarm, never hide one. */
+/* Whether any of eight bytes is a control, a quote, a backslash or not ASCII. The borrow
+ * of a lower byte may raise a false alarm, never hide one. */
 static inline bool
 needs_care(uint64_t w)
 {
 	uint64_t quote = w ^ EACH('"'), slash = w ^ EACH('\\'), del = w ^ EACH(0x7f);
 
-	return ((w - EACH(0x20)) | (quote - EACH(1)) | (slash - EACH(1)) | (del - EACH(1)) | w) & EACH(0x80);
+	return ((w - EACH(0x20)) | (quote - EACH(1)) | (slash - EACH(1)) |
+		(del - EACH(1)) | w) &
+	       EACH(0x80);
 }
 
 static inline bool
@@ -51,7 +53,8 @@ copy_plain(char **to, char *end, const char **s, const char *stop)
 	return fits;
 }
 
-/* Decodes one character beyond ASCII; returns how many bytes it has, 0 when it is no UTF-8. */
+/* Decodes one character beyond ASCII; returns how many bytes it has, 0 when it is no
+ * UTF-8. */
 static size_t
 decode(const char *at, const char *stop, uint32_t *c)
 {

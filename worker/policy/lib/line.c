@@ -28,7 +28,8 @@ line_is_value(struct str s)
 }
 
 int
-line_check_name(struct conf_load *load, struct str name, struct where w, enum line_side side, bool host)
+line_check_name(struct conf_load *load, struct str name, struct where w,
+		enum line_side side, bool host)
 {
 	enum token t = token_of(name);
 
@@ -37,17 +38,23 @@ line_check_name(struct conf_load *load, struct str name, struct where w, enum li
 		return -1;
 	}
 	if (token_flags[t] & (TOKEN_HOP | TOKEN_FRAMING)) {
-		conf_error(load, 431, w, "\"%.*s\" belongs to one connection and is written by postern itself",
+		conf_error(load, 431, w,
+			   "\"%.*s\" belongs to one connection and is written by postern "
+			   "itself",
 			   STR_ARG(name));
 		return -1;
 	}
 	if (t == TOKEN_EXPECT && side == LINE_REQUEST) {
-		conf_error(load, 431, w, "\"%.*s\" decides how the body is sent and is written by postern itself",
+		conf_error(load, 431, w,
+			   "\"%.*s\" decides how the body is sent and is written by "
+			   "postern itself",
 			   STR_ARG(name));
 		return -1;
 	}
 	if (t == TOKEN_HOST && !host) {
-		conf_error(load, 431, w, "\"%.*s\" can only be set, and only in a request", STR_ARG(name));
+		conf_error(load, 431, w,
+			   "\"%.*s\" can only be set, and only in a request",
+			   STR_ARG(name));
 		return -1;
 	}
 	return 0;

@@ -12,9 +12,10 @@ bool line_is_token(struct str);
 /* No CR, LF, NUL or other control character but the tab. */
 bool line_is_value(struct str);
 
-/* Checks a header name from the configuration: a token that is neither hop-by-hop nor framing. `host`: Host may be
- * named. Says what is wrong; -1. */
-int line_check_name(struct conf_load *, struct str name, struct where, enum line_side, bool host);
+/* Checks a header name from the configuration: a token that is neither hop-by-hop nor
+ * framing. `host`: Host may be named. Says what is wrong; -1. */
+int line_check_name(struct conf_load *, struct str name, struct where, enum line_side,
+		    bool host);
 
 /* Checks a literal from the configuration; says what is wrong; -1. */
 int line_check_value(struct conf_load *, struct str value, struct where);

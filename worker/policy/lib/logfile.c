@@ -23,8 +23,8 @@ enum kind { KIND_FILE, KIND_STREAM, KIND_SYSLOG };
 /* How bytes leave. */
 enum way {
 	WAY_WRITE,                      /* never waits: a file, or opened O_NONBLOCK */
-	WAY_SEND,                       /* a stream socket, as journald gives for standard output */
-	WAY_POLL,                       /* someone else's blocking pipe: asked first, in small pieces */
+	WAY_SEND,                       /* a stream socket, such as journald's */
+	WAY_POLL,                       /* a blocking pipe: asked first, in small pieces */
 	WAY_DATAGRAM,                   /* a line each */
 };
 
@@ -100,7 +100,9 @@ open_place(struct logfile *f)
 	if (str_starts(f->place, STR("syslog:")))
 		return open_syslog(f, str_from(f->place, 7));
 	f->kind = KIND_FILE;
-	return open(f->place.at, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0640);
+	return open(f->place.at,
+		    O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
+		    0640);
 }
 
 struct logfile *
@@ -150,7 +152,8 @@ put_datagram(struct logfile *f, const char *at, size_t len)
 	size_t n, line = nl ? (size_t)(nl - at) : len;
 
 	localtime_r(&now, &tm);
-	n = strftime(head, sizeof(head), "<30>%b %e %T ", &tm);         /* daemon.info, RFC 3164 */
+	/* RFC 3164, daemon.info */
+	n = strftime(head, sizeof(head), "<30>%b %e %T ", &tm);
 	n += (size_t)snprintf(head + n, sizeof(head) - n, "postern[%d]: ", (int)getpid());
 	struct iovec v[] = { { head, n }, { (void *)(uintptr_t)at, line } };
 	struct msghdr m = { .msg_iov = v, .msg_iovlen = 2 };
@@ -210,7 +213,8 @@ fail(struct logfile *f, int error)
 	worker_stats(f->worker)->count[METRIC_LOG_DROPPED] += f->lines;
 	f->len = f->lines = 0;
 	if (!f->failing)
-		log_warn("access log %s: %s; lines are being lost", f->place.at, strerror(error));
+		log_warn("access log %s: %s; lines are being lost", f->place.at,
+			 strerror(error));
 	f->failing = true;
 	if (f->way == WAY_DATAGRAM) {
 		close(f->fd);
@@ -290,8 +294,8 @@ reopen(struct logfile *f)
 	f->reopened = clock_ms();
 	fd = open_place(f);
 	if (fd < 0) {
-		log_warn("access log %s: %s; the file that was open is written on", f->place.at,
-			 strerror(errno));
+		log_warn("access log %s: %s; the file that was open is written on",
+			 f->place.at, strerror(errno));
 		return;
 	}
 	if (f->fd >= 0)

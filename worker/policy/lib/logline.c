@@ -5,11 +5,23 @@
 static const struct str mask = { "***", 3 };
 
 /* Headers and parameters that hold credentials wherever they are used. */
-static const char *const always[] = {
-	"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "api-key", "api_key",
-	"apikey", "access_token", "refresh_token", "id_token", "token", "password", "passwd", "secret",
-	"client_secret", NULL
-};
+static const char *const always[] = { "authorization",
+				      "proxy-authorization",
+				      "cookie",
+				      "set-cookie",
+				      "x-api-key",
+				      "api-key",
+				      "api_key",
+				      "apikey",
+				      "access_token",
+				      "refresh_token",
+				      "id_token",
+				      "token",
+				      "password",
+				      "passwd",
+				      "secret",
+				      "client_secret",
+				      NULL };
 
 void
 logline_raw(struct logline *l, struct str s)
@@ -47,7 +59,9 @@ hex_digit(char c)
 {
 	unsigned char l = char_lower((unsigned char)c);
 
-	return (unsigned)(c - '0') < 10 ? c - '0' : (unsigned)(l - 'a') < 6 ? l - 'a' + 10 : -1;
+	return (unsigned)(c - '0') < 10  ? c - '0'
+	       : (unsigned)(l - 'a') < 6 ? l - 'a' + 10
+					 : -1;
 }
 
 /* Whether a name of a query, still percent-encoded, is `plain` in any case. */
@@ -59,12 +73,15 @@ same_name(struct str encoded, struct str plain)
 	for (size_t i = 0; i < encoded.len; i++, k++) {
 		unsigned char c = (unsigned char)encoded.at[i];
 
-		if (c == '%' && i + 2 < encoded.len && hex_digit(encoded.at[i + 1]) >= 0 &&
+		if (c == '%' && i + 2 < encoded.len &&
+		    hex_digit(encoded.at[i + 1]) >= 0 &&
 		    hex_digit(encoded.at[i + 2]) >= 0) {
-			c = (unsigned char)(hex_digit(encoded.at[i + 1]) << 4 | hex_digit(encoded.at[i + 2]));
+			c = (unsigned char)(hex_digit(encoded.at[i + 1]) << 4 |
+					    hex_digit(encoded.at[i + 2]));
 			i += 2;
 		}
-		if (k == plain.len || char_lower(c) != char_lower((unsigned char)plain.at[k]))
+		if (k == plain.len ||
+		    char_lower(c) != char_lower((unsigned char)plain.at[k]))
 			return false;
 	}
 	return k == plain.len;
@@ -139,7 +156,8 @@ logline_template(struct logline *l, const struct template *t, struct exchange *x
 		case TEMPLATE_COOKIE:
 			if (p.value.len && logline_masks(redact, p.name))
 				logline_raw(l, mask);
-			else if (str_caseeq(p.name, STR("referer")) || str_caseeq(p.name, STR("location")))
+			else if (str_caseeq(p.name, STR("referer")) ||
+				 str_caseeq(p.name, STR("location")))
 				logline_uri(l, p.value, redact);
 			else
 				logline_value(l, p.value);

@@ -19,14 +19,15 @@ void logline_raw(struct logline *, struct str);         /* our own text */
 void logline_value(struct logline *, struct str);       /* escaped */
 void logline_u64(struct logline *, uint64_t);
 
-/* What is masked: names of query parameters, headers and cookies, case ignored; those of the usual credentials
- * are always. */
+/* What is masked: names of query parameters, headers and cookies, case ignored; those of
+ * the usual credentials are always. */
 bool logline_masks(const struct conf_strs *redact, struct str name);
 /* A query with the values of masked parameters replaced by "***". */
 void logline_query(struct logline *, struct str query, const struct conf_strs *redact);
 /* A URI with such a query. */
 void logline_uri(struct logline *, struct str uri, const struct conf_strs *redact);
-/* All parts of a template, each escaped and masked by what it is; literal parts as they are when `raw`. */
+/* All parts of a template, each escaped and masked by what it is; literal parts as they
+ * are when `raw`. */
 void logline_template(struct logline *, const struct template *, struct exchange *,
 		      const struct conf_strs *redact, bool raw);
 
