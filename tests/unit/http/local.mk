@@ -39,3 +39,11 @@ check_PROGRAMS += tests/unit/http/test_local
 tests_unit_http_test_local_SOURCES = tests/unit/http/test_local.c
 tests_unit_http_test_local_LDADD = $(UNIT_LIBS_http)
 TESTS += tests/unit/http/test_local
+
+# The same without SSE2.
+check_PROGRAMS += tests/unit/http/test_h1_plain
+tests_unit_http_test_h1_plain_SOURCES = tests/unit/http/test_h1_request.c \
+	worker/http/h1_lines.c worker/http/h1_parse.c worker/http/h1_write.c
+tests_unit_http_test_h1_plain_CPPFLAGS = $(AM_CPPFLAGS) -DSCAN_PLAIN
+tests_unit_http_test_h1_plain_LDADD = $(UNIT_LIBS_http)
+TESTS += tests/unit/http/test_h1_plain
