@@ -100,8 +100,8 @@ const struct conf_type *type_find(const struct conf_type *const *types, struct s
 void names_check(struct conf_load *);
 
 /* Iterates over the groups of a named section. */
-#define for_each_child(child, node)                                                                      \
-	for (uint32_t child##_i = 0;                                                                     \
-	     child##_i < (node)->n && ((child) = (node)->child[child##_i], true); child##_i++)
+#define for_each_child(it, node)                                                                \
+	for (uint32_t it##_i = 0;                                                               \
+	     it##_i < (node)->n && ((it) = (node)->child[it##_i], true); it##_i++)
 
 #endif

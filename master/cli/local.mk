@@ -1,4 +1,4 @@
-libcli_a_SOURCES = master/cli/cli.c master/cli/cli.h master/cli/route.c \
+libcli_a_SOURCES = master/cli/cli.c master/cli/cli.h master/cli/check.c master/cli/explain.c master/cli/route.c \
 	master/cli/stat.c master/cli/stat.h \
 	master/cli/stat_export.c \
 	master/cli/stat_records.c \

@@ -1,0 +1,145 @@
+#include <inttypes.h>
+
+#include "conf/describe.h"
+#include "conf/reader.h"
+
+/* Text with what mdoc would take for its own made harmless. */
+static void
+plain(FILE *out, const char *text)
+{
+	bool start = true;
+
+	for (; *text; text++) {
+		if (*text == '\\')
+			fputs("\\e", out);
+		else if (start && (*text == '.' || *text == '\''))
+			fprintf(out, "\\&%c", *text);
+		else
+			fputc(*text, out);
+		start = *text == '\n';
+	}
+}
+
+static const char *
+kind_of(const struct conf_field *r)
+{
+	if (r->flags & CONF_F_NAMED)
+		return "named groups";
+	switch (r->kind) {
+	case CONF_KIND_BOOL:     return "boolean";
+	case CONF_KIND_INT:      return "number";
+	case CONF_KIND_SIZE:     return "size";
+	case CONF_KIND_DURATION: return "duration";
+	case CONF_KIND_SHARE:    return "share";
+	case CONF_KIND_STR:      return "string";
+	case CONF_KIND_PATH:     return "path";
+	case CONF_KIND_ENUM:     return "word";
+	case CONF_KIND_STRS:     return "list of strings";
+	case CONF_KIND_PAIRS:    return "group of strings";
+	case CONF_KIND_GROUP:    return "group";
+	default:                 return NULL;
+	}
+}
+
+static void
+facts(FILE *out, const struct conf_field *r)
+{
+	char low[32], high[32];
+
+	if (r->kind == CONF_KIND_ENUM) {
+		fputs("One of", out);
+		for (int i = 0; r->words[i]; i++)
+			fprintf(out, "%s \\(dq%s\\(dq", i ? "," : "", r->words[i]);
+		fputs(".\n", out);
+	}
+	if (r->flags & CONF_F_REQUIRED)
+		fputs("Required.\n", out);
+	else if (r->def) {
+		fputs("Default: ", out);
+		plain(out, r->def);
+		fputs(".\n", out);
+	}
+	if (r->kind == CONF_KIND_INT && (r->min || r->max))
+		fprintf(out, "From %" PRId64 " to %" PRId64 ".\n", r->min, r->max);
+	if ((r->kind == CONF_KIND_SIZE || r->kind == CONF_KIND_DURATION) && r->max &&
+	    r->max != INT64_MAX) {
+		(r->kind == CONF_KIND_SIZE ? put_size : put_duration)(low, (uint64_t)r->min);
+		(r->kind == CONF_KIND_SIZE ? put_size : put_duration)(high, (uint64_t)r->max);
+		fprintf(out, "From %s to %s.\n", low, high);
+	}
+}
+
+static void
+rows(FILE *out, const struct conf_field *all)
+{
+	fputs(".Bl -tag -width 8n\n", out);
+	for (const struct conf_field *r = all; r->key; r++) {
+		if (r->flags & CONF_F_LATER)
+			continue;
+
+		const char *kind = kind_of(r);
+
+		fprintf(out, ".It Cm %s", r->key);
+		if (kind)
+			fprintf(out, " Pq %s", kind);
+		fputc('\n', out);
+		plain(out, r->help);
+		fputs(".\n", out);
+		facts(out, r);
+		if (r->sub)
+			rows(out, r->sub);
+	}
+	fputs(".El\n", out);
+}
+
+static const char head[] =
+	".Dd November 21, 2026\n.Dt POSTERN.CONF 5\n.Os\n.Sh NAME\n.Nm postern.conf\n"
+	".Nd configuration of the API gateway postern\n.Sh DESCRIPTION\n"
+	"The syntax is that of libconfig: settings are\n.Ql name = value;\n"
+	"groups are in braces, lists in parentheses, arrays in brackets; comments begin with\n"
+	".Ql #\nor\n.Ql //\nor stand between\n.Ql /*\nand\n.Ql */ .\n"
+	"Named things are groups, ordered things are lists.\nUnknown keys are errors.\n"
+	".Pp\nDurations, sizes and shares are strings with a unit:\n"
+	".Bl -tag -width 10n\n"
+	".It durations\n\\(dq250ms\\(dq, \\(dq30s\\(dq, \\(dq1h30m\\(dq, \\(dq1d\\(dq\n"
+	".It sizes\n\\(dq512B\\(dq, \\(dq64KiB\\(dq, \\(dq1MiB\\(dq, \\(dq1GiB\\(dq\n"
+	".It shares\n\\(dq20%\\(dq\n.El\n.Pp\n"
+	"Where 0 is allowed, \\(dqnone\\(dq may be written.\n"
+	"In strings, ${env:NAME} stands for a variable of the environment and ${var:NAME} for one of the\n"
+	"section\n.Cm vars ;\n$${ is a literal ${.\nRelative paths are relative to the file that names them.\n"
+	".Pp\nA small configuration:\n.Bd -literal -offset indent\n"
+	"listeners: { main: { bind = [ \"127.0.0.1:8100\" ]; }; };\n"
+	"upstreams: { origin: { targets = [ \"http://127.0.0.1:9000\" ]; }; };\n"
+	"services:  { all: { domains = [ \"*\" ];\n"
+	"                    routes = ( { match = \"* /*\"; to = \"origin\"; } ); }; };\n.Ed\n";
+
+static const char tail[] =
+	".Sh FILES\n.Bl -tag -width Pa\n.It Pa /etc/postern/postern.conf\nthe main file\n"
+	".It Pa /etc/postern/conf.d/\nfiles of others, when\n.Cm include\nnames them\n.El\n"
+	".Sh SEE ALSO\n.Xr postern 8\n";
+
+void
+conf_describe_manual(const struct conf_type *const *types, FILE *out)
+{
+	fputs(head, out);
+	for (const struct conf_field *r = conf_rows; r->key; r++) {
+		if (r->flags & CONF_F_LATER)
+			continue;
+		fputs(".Sh ", out);
+		for (const char *p = r->key; *p; p++)
+			fputc(*p >= 'a' && *p <= 'z' ? *p - 32 : *p, out);
+		fputc('\n', out);
+		plain(out, r->help);
+		fputs(".\n", out);
+		if (r->sub)
+			rows(out, r->sub);
+	}
+	fputs(".Sh POLICY TYPES\n", out);
+	for (int i = 0; types[i]; i++) {
+		fprintf(out, ".Ss %s\n", types[i]->name);
+		plain(out, types[i]->help);
+		fputs(".\n", out);
+		rows(out, types[i]->fields);
+	}
+	fputs(tail, out);
+}
