@@ -35,6 +35,28 @@ write_file(const uint8_t *data, size_t size)
 		abort();
 }
 
+/* Input after a "!" is the match of a route, one a line, in a configuration that is good
+ * otherwise. */
+static void
+write_matches(struct str lines, struct arena *scratch)
+{
+	struct str all = STR("listeners: { l: { bind = [ \"127.0.0.1:1\" ]; }; };\n"
+			     "services: { s: { domains = [ \"*\" ]; routes = ( "), line;
+
+	for (unsigned i = 0; i < 64 && str_split(&lines, '\n', &line); i++) {
+		char *text = arena_alloc(scratch, line.len + 1);
+		size_t n = 0;
+
+		for (size_t k = 0; k < line.len; k++)
+			if (!strchr("\"\\$\r", line.at[k]))
+				text[n++] = line.at[k];
+		all = arena_printf(scratch, "%.*s%s{ match = \"%.*s\"; respond = 204; }", STR_ARG(all),
+				   i ? ", " : "", (int)n, text);
+	}
+	all = arena_printf(scratch, "%.*s ); }; };\n", STR_ARG(all));
+	write_file((const uint8_t *)all.at, all.len);
+}
+
 /* As worker_image() does, but for the names of targets: a fuzzer asks no DNS. */
 static bool
 compile(const struct conf_model *m, struct image *image, struct arena *arena,
@@ -129,9 +151,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const struct conf_model *m;
 	struct diag diag;
 
-	write_file(data, size);
 	arena_init(&arena, NULL, 0, (size_t)1 << 30);
 	arena_init(&findings, NULL, 0, (size_t)1 << 30);
+	if (size && *data == '!')
+		write_matches(str_from((struct str){ (const char *)data, size }, 1),
+			      &findings);
+	else
+		write_file(data, size);
 	diag_init(&diag, &findings);
 	m = conf_load(file, &arena, worker_types(), &diag);
 	if (m && compile(m, &image, &arena, &diag)) {
