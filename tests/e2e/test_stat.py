@@ -1,0 +1,201 @@
+"""`postern stat`: its outputs, what it says when there is nothing, and what it must not do."""
+import csv
+import io
+import os
+import pty
+import re
+import shutil
+import time
+
+import pytest
+
+from harness import SCALE, config, free_port, run, wait_for
+
+ROUTES = ('{ name = "a"; match = "GET /a"; to = "origin"; }, { name = "b,\\"c\\""; match = "GET /b"; respond = 204; },'
+          '{ name = "down"; match = "GET /down"; to = "down"; }')
+
+
+@pytest.fixture
+def gw(gateway, origin):
+    g = gateway(config(origin(), workers=2, routes=ROUTES,
+                       upstreams='down: { targets = [ "http://127.0.0.1:%d" ]; };' % free_port()))
+    for path, n in (("/a", 5), ("/b", 2), ("/none", 1), ("/down", 1)):
+        for _ in range(n):
+            g.get(path)
+    wait_for(lambda: g.counter("requests_total") == 9, "9 requests")
+    return g
+
+
+def stat(g, *args):
+    code, out, err = run("stat", "-c", g.conf, *args)
+    assert code == 0, err
+    return out
+
+
+def test_table(gw):
+    out = stat(gw)
+    lines = out.splitlines()
+    assert lines[0].startswith(gw.path("run") + ": 2 workers, ")
+    rows = [s.split()[0] for s in lines[3:7]]
+    assert rows == ["master", "keeper", "worker", "worker"], out
+    assert "worker 0 " in lines[5] and "worker 1 " in lines[6] and "serving" in lines[5]
+    assert int(lines[3].split()[1]) == gw.master
+    assert re.search(r"^requests_total +9  ", out, re.M)
+    assert re.search(r"^latency  p50 \S+  p95 \S+  p99 \S+  mean \S+$", out, re.M)
+    assert re.search(r"^all/a +5 +5 +0 +0 +0 ", out, re.M), out
+    assert re.search(r"^other +1 +0 +0 +1 ", out, re.M), out
+    assert re.search(r"^origin/127.0.0.1:\d+ +5 ", out, re.M), out
+    assert "\033" not in out
+
+
+def test_rundir_names_the_same(gw):
+    a = stat(gw).splitlines()
+    code, out, err = run("stat", "--rundir", gw.path("run"))
+    assert code == 0 and out.splitlines()[0] == a[0], err
+
+
+def test_json(gw):
+    s = gw.stat()
+    assert [p["role"] for p in s["processes"]] == ["master", "keeper", "worker", "worker"]
+    assert s["processes"][0]["pid"] == gw.master
+    assert all(p["state"] == "serving" and p["generation"] == 1 for p in s["processes"])
+    assert all(p["heartbeat_age_ms"] < 5000 for p in s["processes"])
+    assert s["gauges"]["workers"] == 2
+    routes = {(r["service"], r["route"]): r for r in s["routes"]}
+    assert routes["all", "a"]["2xx"] == 5 and routes["all", 'b,"c"']["requests"] == 2
+    assert routes["all", "down"]["5xx"] == 1 and routes["all", "down"]["failed"] == 1
+    assert [r["requests"] for r in s["routes"]] == sorted((r["requests"] for r in s["routes"]), reverse=True)
+    lat = s["latency"]
+    assert lat["count"] == 9 and 0 < lat["p50_us"] <= lat["p95_us"] <= lat["p99_us"]
+
+
+def test_csv(gw):
+    rows = list(csv.DictReader(io.StringIO(stat(gw, "-o", "csv"))))
+    got = {(r["kind"], r["name"], r["key"]): int(r["value"]) for r in rows}
+    assert got["total", "", "requests_total"] == 9
+    assert got["route", "all/a", "2xx"] == 5 and got["route", 'all/b,"c"', "requests"] == 2
+    assert got["process", "master-0", "pid"] == gw.master
+
+
+def test_prom(gw):
+    """Each sample belongs to a family that was announced once; buckets never fall."""
+    types, buckets, values = {}, [], {}
+    for line in stat(gw, "-o", "prom").splitlines():
+        if line.startswith("# TYPE "):
+            _, _, name, kind = line.split()
+            assert name not in types
+            types[name] = kind
+        elif not line.startswith("# HELP "):
+            m = re.fullmatch(r'([a-z0-9_]+)(\{(?:[a-z]+="(?:[^"\\]|\\.)*",?)+\})? (\S+)', line)
+            assert m, line
+            name, labels, value = m.groups()
+            family = re.sub(r"_(bucket|sum|count)$", "", name) if name not in types else name
+            assert family in types, line
+            assert types[family] != "counter" or name.endswith("_total"), line
+            values[name + (labels or "")] = float(value)
+            if name.endswith("_bucket"):
+                buckets.append(float(value))
+    assert buckets == sorted(buckets) and buckets[-1] == 9
+    assert values["postern_requests_total"] == 9 and values["postern_workers"] == 2
+    assert values['postern_http_requests_total{service="all",route="a",code="2xx"}'] == 5
+    assert values['postern_http_requests_total{service="all",route="b,\\"c\\"",code="2xx"}'] == 2
+    assert values["postern_http_request_duration_seconds_count"] == 9
+
+
+def test_last_records(gw):
+    import json
+    lines = [json.loads(s) for s in stat(gw, "--records", "3").splitlines()]
+    assert [r["url.path"] for r in lines] == ["/b", "/none", "/down"]
+    assert lines[1]["reason"] == "no_route" and lines[1]["route"] == "other" or lines[1]["route"] == ""
+    down = lines[2]
+    assert down["http.response.status_code"] == 502 and down["reason"] == "connect_refused"
+    assert down["attempts"] and down["attempts"][0]["error"] == "Connection refused"
+    assert re.fullmatch(r"[0-9a-f]{32}", down["http.request.id"])
+    assert len(stat(gw, "--records").splitlines()) == 9
+    assert len(stat(gw, "--records=1").splitlines()) == 1
+
+
+def test_looking_costs_nothing(gw):
+    """Looking gives no memory to rows that nobody uses, and is quick."""
+    path = gw.path("run", "region")
+    before = os.stat(path).st_blocks
+    began = time.monotonic()
+    for _ in range(5):
+        stat(gw)
+        stat(gw, "--records", "1000")
+    assert time.monotonic() - began < 2 * SCALE
+    assert os.stat(path).st_blocks - before <= 64
+    assert os.stat(path).st_size == 1 << 30
+
+
+def test_colour_only_on_a_terminal(gw):
+    def on_terminal(**env):
+        end, tty = pty.openpty()
+        import subprocess
+        from harness import POSTERN
+        e = {k: v for k, v in os.environ.items() if k != "NO_COLOR"}
+        e.update(env)
+        p = subprocess.Popen([POSTERN, "stat", "-c", gw.conf], stdout=tty, stderr=tty, env=e)
+        os.close(tty)
+        out = b""
+        while True:
+            try:
+                piece = os.read(end, 65536)
+            except OSError:
+                break
+            if not piece:
+                break
+            out += piece
+        os.close(end)
+        assert p.wait() == 0, out
+        return out
+    assert b"\033[" in on_terminal()
+    assert b"\033[" not in on_terminal(NO_COLOR="1")
+
+
+def test_after_the_gateway(gw):
+    """Its counters can be read when it is gone; the exit status tells that it is."""
+    gw.expect_exit = True
+    gw.stop()
+    code, out, err = run("stat", "--rundir", gw.path("run"))
+    assert code == 1 and re.search(r"^requests_total +9 ", out, re.M)
+    assert "no gateway runs" in err and "Next: " in err
+
+
+@pytest.mark.parametrize("what", ["nothing", "another boot", "another layout", "no region at all"])
+def test_says_what_is_wrong(gw, tmp_path, what):
+    region = tmp_path / "region"
+    if what in ("another boot", "another layout"):
+        with open(gw.path("run", "region"), "rb") as f, open(region, "wb") as to:
+            shutil.copyfileobj(io.BytesIO(f.read(65536)), to)
+            to.truncate(1 << 30)
+        with open(region, "r+b") as f:
+            f.seek(24 if what == "another boot" else 8)
+            f.write(b"00000000")
+    elif what == "no region at all":
+        region.write_bytes(b"hello")
+    code, out, err = run("stat", "--rundir", str(tmp_path))
+    assert code == 1 and not out
+    assert err.startswith("postern stat: ") and "\nNext: " in err
+    want = {"nothing": "no gateway runs here", "another boot": "since the machine started",
+            "another layout": "not of this version", "no region at all": "not of this version"}[what]
+    assert want in err, err
+
+
+def test_a_configuration_with_errors(gw):
+    bad = gw.write("listeners = 7;", "bad.conf")
+    code, out, err = run("stat", "-c", bad)
+    assert code == 1 and not out and "bad.conf:1:" in err and "--rundir" in err
+
+
+@pytest.mark.parametrize("args,word", [
+    (["-o", "xml"], '"xml"'), (["--records", "0"], '"0"'), (["--records", "many"], '"many"'),
+    (["more"], '"more"'), (["--what"], "what")])
+def test_wrong_words(args, word):
+    code, out, err = run("stat", *args)
+    assert code == 2 and not out and word in err and "usage: postern stat" in err
+
+
+def test_help():
+    code, out, err = run("stat", "--help")
+    assert code == 0 and "--records" in out and not err
