@@ -41,7 +41,8 @@ str_u64(struct str s, unsigned long long max, unsigned long long *value)
 				return false;
 			n = n * 10 + digit;
 		}
-		*value = n;
+		if (n <= max)
+			*value = n;
 		return n <= max;
 	}
 	for (size_t i = 0; i < s.len; i++) {
