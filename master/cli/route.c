@@ -145,6 +145,8 @@ answer(const struct image *image, struct question *q, struct arena *scratch)
 		dryrun_send(image, &q->ask, scratch, &trace.trace, &a);
 		if (trace.hidden)
 			printf("  … and %u more whose path differs (-v names them)\n", trace.hidden);
+	} else if (a.listener->redirect) {
+		printf("service   not asked: this listener redirects to https\n");
 	} else {
 		printf("service   none for host \"%.*s\"\n", STR_ARG(a.host));
 	}
