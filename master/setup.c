@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,8 @@
 #include "master/master.h"
 #include "master/rundir.h"
 #include "shm/records.h"
+
+enum { LOCK_PATIENCE = 500, LOCK_AGAIN = 10 };   /* ms */
 
 static char *
 text_of(struct str s)
@@ -67,12 +70,18 @@ setup_early(struct master *m)
 	return 0;
 }
 
+/* A master that was killed this moment may not be quite gone. */
 static int
 lock(struct master *m)
 {
-	m->lock = rundir_lock(m->rundir, m->bequest.lock);
-	if (m->lock >= 0)
-		return 0;
+	for (int left = LOCK_PATIENCE;; left -= LOCK_AGAIN) {
+		m->lock = rundir_lock(m->rundir, m->bequest.lock);
+		if (m->lock >= 0)
+			return 0;
+		if (errno != EWOULDBLOCK || left <= 0)
+			break;
+		poll(NULL, 0, LOCK_AGAIN);
+	}
 	if (errno == EWOULDBLOCK)
 		log_error("another postern runs in %s (its pid is in postern.pid there): "
 			  "stop it, or give this one another gateway.rundir [E525]", m->rundir);

@@ -7,7 +7,7 @@
 #include "master/notify.h"
 #include "master/rundir.h"
 
-enum { DRAIN_SLACK = 500 };             /* ms: workers end by themselves at their deadline */
+enum { DRAIN_SLACK = 1500 };            /* ms: workers look at their deadline once a second */
 
 static const char *const level_names[] = {
 	[STOP_QUIT] = "finishing what is under way", [STOP_TERM] = "finishing soon",
