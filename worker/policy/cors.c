@@ -182,10 +182,9 @@ check(struct conf_load *load, void *self, struct where w)
 	}
 	for (size_t i = 0; i < c->headers.n; i++)
 		c->any_header |= str_eq(c->headers.at[i], STR("*"));
-	if (join(load, &c->methods, &c->methods_text) < 0 ||
-	    join(load, &c->headers, &c->headers_text) < 0 ||
-	    join(load, &c->expose, &c->expose_text) < 0)
-		rc = -1;
+	rc |= join(load, &c->methods, &c->methods_text);
+	rc |= join(load, &c->headers, &c->headers_text);
+	rc |= join(load, &c->expose, &c->expose_text);
 	if (!c->methods.n)
 		c->methods_text = STR("GET, HEAD, POST");
 	c->max_age_text = arena_printf(conf_arena(load), "%llu",

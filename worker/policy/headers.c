@@ -61,8 +61,9 @@ check_side(struct conf_load *load, const struct side *s, enum line_side side)
 		if (line_check_name(load, s->remove.at[i], s->remove.where[i], side,
 				    false) < 0)
 			rc = -1;
-	if (check_pairs(load, &s->set, side, true) < 0 ||
-	    check_pairs(load, &s->add, side, false) < 0)
+	if (check_pairs(load, &s->set, side, true) < 0)
+		rc = -1;
+	if (check_pairs(load, &s->add, side, false) < 0)
 		rc = -1;
 	return rc;
 }
