@@ -26,6 +26,8 @@ heritage_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+static const int masters[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2 };
+
 static void
 close_from_to(unsigned from, unsigned to)
 {
@@ -105,6 +107,9 @@ heritage_enter(const struct heritage *h)
 		snprintf(name, sizeof(name), "worker %u", h->number);
 	heritage_signals();
 	signal(SIGPIPE, SIG_IGN);
+	/* A terminal's Ctrl-C goes to the whole group: what it means is the master's to say. */
+	for (size_t i = 0; i < sizeof(masters) / sizeof(*masters); i++)
+		signal(masters[i], SIG_IGN);
 	log_setup(name, LOG_LEVEL_INFO);
 	close_others(h);
 	clear_others(h);
