@@ -53,10 +53,10 @@ expanded(struct dump *d, struct str s)
 
 		struct str name = str_from(s, 6);
 		ptrdiff_t end = str_find(name, '}');
-		const struct conf_node *var = NULL;
+		const struct conf_node *vars = conf_member(d->load->root, "vars"), *var = NULL;
 
-		if (end >= 0)
-			var = map_get(&d->load->vars, str_first(name, (size_t)end));
+		if (end >= 0 && vars)
+			var = conf_member(vars, arena_str(a, str_first(name, (size_t)end)).at);
 		if (var)
 			out = arena_printf(a, "%.*s%.*s", STR_ARG(out), STR_ARG(var->text));
 		s = str_from(name, (size_t)end + 1);
@@ -102,7 +102,8 @@ value(struct dump *d, const struct conf_field *r, const struct conf_node *n, int
 		fputc('}', d->out);
 		break;
 	case CONF_NODE_LIST:
-		fputs(n->n && n->child[0]->bracket ? "(\n" : "( ", d->out);
+		fputc(n->bracket, d->out);
+		fputc(n->n && n->child[0]->bracket ? '\n' : ' ', d->out);
 		for (uint32_t i = 0; i < n->n; i++) {
 			const struct conf_node *c = n->child[i];
 
@@ -115,7 +116,7 @@ value(struct dump *d, const struct conf_field *r, const struct conf_node *n, int
 		}
 		if (n->n && n->child[n->n - 1]->bracket)
 			indent(d, depth);
-		fputc(')', d->out);
+		fputc(n->bracket == '[' ? ']' : ')', d->out);
 		break;
 	}
 }
@@ -212,39 +213,47 @@ group(struct dump *d, const struct conf_field *rows, const struct conf_node *n, 
 	}
 }
 
+static void
+section(struct dump *d, const struct conf_field *r)
+{
+	const struct conf_node *n = conf_member(d->load->root, r->key);
+	struct conf_node top = { .kind = CONF_NODE_GROUP, .bracket = '{', .n = 1, .child = &n };
+
+	if (n && r->flags & CONF_F_NAMED) {
+		group(d, (const struct conf_field[]){ *r, CONF_END }, &top, 0);
+	} else if (n || !(r->flags & CONF_F_NAMED)) {
+		fprintf(d->out, "%s: {\n", r->key);
+		group(d, r->sub, n, 1);
+		fputs("};\n", d->out);
+	}
+}
+
+static void
+forget(void *image)
+{
+	arena_reset(image);
+}
+
 int
 conf_dump(const char *path, const struct conf_type *const *types, struct diag *diag, FILE *out)
 {
-	struct arena image;
+	/* The variables stand where they are used, the included files where they belong. */
+	static const char *const order[] = { "gateway", "listeners", "upstreams", "policies", "services" };
+	/* The findings name files that lie in it. */
+	struct arena *image = ARENA_NEW(diag->arena, struct arena);
 	struct conf_load l;
 	struct dump d = { &l, out };
 
-	arena_init(&image, NULL, 0, (size_t)4 << 30);
-	load_begin(&l, &image, types, diag);
+	arena_init(image, NULL, 0, (size_t)4 << 30);
+	arena_defer(diag->arena, forget, image);
+	load_begin(&l, image, types, diag);
 
 	int result = load_run(&l, path);
 
-	if (result == 0) {
-		for (const struct conf_field *r = conf_rows; r->key; r++) {
-			const struct conf_node *n = conf_member(l.root, r->key);
-			struct conf_node none = { .kind = CONF_NODE_GROUP, .bracket = '{' };
-
-			/* Their values stand where they are used. */
-			if (strcmp(r->key, "vars") == 0 || (!n && strcmp(r->key, "gateway") != 0))
-				continue;
-			if (r->flags & CONF_F_NAMED) {
-				const struct conf_node *one[] = { n };
-
-				none.child = one;
-				none.n = 1;
-				group(&d, (const struct conf_field[]){ *r, CONF_END }, &none, 0);
-				continue;
-			}
-			fprintf(out, "%s: {\n", r->key);
-			group(&d, r->sub, n, 1);
-			fputs("};\n", out);
-		}
-	}
+	for (size_t i = 0; result == 0 && i < sizeof(order) / sizeof(*order); i++)
+		for (const struct conf_field *r = conf_rows; r->key; r++)
+			if (strcmp(r->key, order[i]) == 0)
+				section(&d, r);
 	load_end(&l);
 	return result;
 }

@@ -31,7 +31,7 @@ reader_end(struct conf_load *l, struct reader_scope before)
 }
 
 /* route "create": … */
-static const char *
+__attribute__((format(printf, 2, 0))) static const char *
 scoped(struct conf_load *l, const char *fmt, va_list args, char *buf, size_t size)
 {
 	int n = 0;

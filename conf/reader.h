@@ -27,7 +27,7 @@ struct conf_load {
 	/* What is read, for messages: route "create". */
 	const char *kind;               /* NULL: no need to say */
 	struct str name;
-	struct map vars;                /* name → struct conf_node */
+	struct map vars;                /* name → struct str */
 	struct map listeners, upstreams, policies;      /* name → struct of the model */
 };
 

@@ -39,11 +39,11 @@ lookup(struct conf_load *l, struct str what, struct str *value)
 	if (!str_starts(what, STR("var:")))
 		return false;
 
-	const struct conf_node *n = map_get(&l->vars, str_from(what, 4));
+	const struct str *var = map_get(&l->vars, str_from(what, 4));
 
-	if (n)
-		*value = n->text;
-	return n;
+	if (var)
+		*value = *var;
+	return var;
 }
 
 struct growing {
@@ -123,24 +123,20 @@ vars_parse(struct conf_load *l, const struct conf_node *node, struct str text, s
 		return 0;
 	if (node->kind != CONF_NODE_GROUP)
 		return wrong_type(l, node, "vars", "{ name = \"value\"; }");
-	for_each_child(child, node) {
-		struct conf_node *var = (struct conf_node *)child;
+	struct str *values = ARENA_NEWS(l->image, struct str, node->n), *v = values;
 
-		if (var->kind != CONF_NODE_STRING) {
-			result = wrong_type(l, var, NULL, "a string in quotes");
-			continue;
-		}
-		if (memmem(var->text.at, var->text.len, "${var:", 6)) {
-			conf_error(l, 213, conf_where(var), "a variable is not made of other variables");
+	for_each_child(child, node) {
+		if (child->kind == CONF_NODE_STRING && memmem(child->text.at, child->text.len, "${var:", 6)) {
+			conf_error(l, 213, conf_where(child), "a variable is not made of other variables");
 			result = -1;
-			continue;
-		}
-		if (has_variables(var->text) && replace_variables(l, var, var->text, &var->text) < 0)
+		} else if (conf_text(l, child, v) < 0) {
 			result = -1;
+		}
+		v++;
 	}
 	/* Known only now, so that none of them sees another. */
+	v = values;
 	for_each_child(child, node)
-		if (child->kind == CONF_NODE_STRING)
-			map_put(&l->vars, &l->scratch, conf_name_of(child), (void *)child);
+		map_put(&l->vars, &l->scratch, conf_name_of(child), v++);
 	return result;
 }
