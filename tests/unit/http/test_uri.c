@@ -160,6 +160,30 @@ START_TEST(settles)
 }
 END_TEST
 
+/* Wherever it stands, whatever the length. */
+START_TEST(every_place)
+{
+	static const char *const odd[] = { "/./", "//", "/../", "%41", "/." };
+	struct uri_rules rules = { .merge_slashes = true };
+
+	for (size_t n = 1; n < 40; n++)
+		for (size_t i = 1; i <= n; i++)
+			for (size_t k = 0; k < sizeof odd / sizeof *odd; k++) {
+				char path[64] = "/";
+				struct str out;
+
+				memset(path + 1, 'a', n);
+				memcpy(path + i, odd[k], strlen(odd[k]));
+				if (k == 4)
+					path[i + 2] = 0;
+				ck_assert_int_eq(normal(path, rules, &out), FAULT_NONE);
+				ck_assert_msg(
+					!memmem(out.at, out.len, odd[k], strlen(odd[k])),
+					"%s: %.*s", path, STR_ARG(out));
+			}
+}
+END_TEST
+
 static void
 authority(const char *text, const char *host, const char *port)
 {
@@ -232,6 +256,7 @@ main(void)
 	tests[n++] = encoded_slash;
 	tests[n++] = not_a_path;
 	tests[n++] = settles;
+	tests[n++] = every_place;
 	tests[n++] = authorities;
 	tests[n++] = queries;
 	tests[n++] = encoding;

@@ -243,6 +243,28 @@ START_TEST(patterns_are_normalised)
 }
 END_TEST
 
+START_TEST(segments_of_any_length)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+
+	for (size_t n = 1; n < sizeof letters; n++) {
+		char pattern[64], path[64];
+		const struct router *r;
+
+		snprintf(pattern, sizeof pattern, "GET /%.*s/x", (int)n, letters);
+		begin();
+		model_route(pattern);
+		r = compiled();
+		takes(r, "GET", pattern + 4, "1");
+		for (size_t i = 0; i < n; i++) {
+			strcpy(path, pattern + 4);
+			path[1 + i] = '-';
+			takes(r, "GET", path, "404");
+		}
+	}
+}
+END_TEST
+
 START_TEST(domains)
 {
 	static const struct { const char *host, *service; } cases[] = {
@@ -430,6 +452,7 @@ main(void)
 	tests[n++] = methods;
 	tests[n++] = conditions;
 	tests[n++] = patterns_are_normalised;
+	tests[n++] = segments_of_any_length;
 	tests[n++] = domains;
 	tests[n++] = listeners_are_apart;
 	tests[n++] = agrees_with_the_order_written;
