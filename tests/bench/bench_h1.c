@@ -71,9 +71,9 @@ main(int argc, char **argv)
 	arena_init(&a, home, sizeof(home), 1 << 20);
 	clock_update();
 	if (argc > 2) {
-		size_t i = (size_t)atol(argv[2]);
+		size_t i = strtoul(argv[2], NULL, 10);
 
-		for (long n = atol(argv[1]); n > 0; n--) {
+		for (long n = strtol(argv[1], NULL, 10); n > 0; n--) {
 			parse(&a, i, &m);
 			write_head(i, &m);
 		}

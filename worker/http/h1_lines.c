@@ -47,22 +47,21 @@ h1_lines_undo(struct headers *h, struct arena *a)
 	*h = (struct headers){ 0 };
 }
 
-static inline void
-keep(struct h1_lines *l, struct headers *h, enum token t, struct str name, struct str value,
-     bool raw)
+static inline struct str
+slice(const char *from, const char *to)
 {
-	uint64_t bit = (uint64_t)1 << t;
+	return (struct str){ from, (size_t)(to - from) };
+}
 
-	h->at[h->n] = (struct header){
-		.name = name,
-		.value = value,
-		.token = (uint8_t)t,
-		.hop = token_flags[t] & TOKEN_HOP,
-		.raw = raw,
-	};
-	l->twice |= h->known & bit;
-	h->known |= bit;
-	l->last[t] = h->n++;
+static inline void
+set_line(struct header *h, enum token t, struct str name, struct str value, bool raw)
+{
+	h->name = name;
+	h->value = value;
+	h->token = (uint8_t)t;
+	h->hop = token_flags[t] & TOKEN_HOP;
+	h->gone = false;
+	h->raw = raw;
 }
 
 #ifdef SCAN_SSE2
@@ -83,7 +82,7 @@ short_token(__m128i x, char first, unsigned len)
 /* What most lines are: a short name of letters, digits and dashes, one blank, a value, CR LF.
  * Returns the next line, or NULL when it is anything else. */
 static inline const char *
-plain_line(struct h1_lines *l, struct headers *h, const char *p, const char *end, const char *lo)
+plain_line(struct header *h, const char *p, const char *end, const char *lo)
 {
 	const char *value, *stop;
 	unsigned ends, len;
@@ -102,30 +101,29 @@ plain_line(struct h1_lines *l, struct headers *h, const char *p, const char *end
 	stop = scan_value(value, end, lo);
 	if (end - stop < 2 || memcmp(stop, "\r\n", 2) != 0 || (unsigned char)stop[-1] <= ' ')
 		return NULL;
-	keep(l, h, short_token(x, *p, len), (struct str){ p, len },
-	     (struct str){ value, (size_t)(stop - value) }, true);
+	set_line(h, short_token(x, *p, len), (struct str){ p, len }, slice(value, stop), true);
 	return stop + 2;
 }
 #else
 static inline const char *
-plain_line(struct h1_lines *l, struct headers *h, const char *p, const char *end, const char *lo)
+plain_line(struct header *h, const char *p, const char *end, const char *lo)
 {
-	(void)l, (void)h, (void)p, (void)end, (void)lo;
+	(void)h, (void)p, (void)end, (void)lo;
 	return NULL;
 }
 #endif
 
 /* Any line, with all its mistakes. As above, but NULL means a fault, or more to come. */
 static const char *
-any_line(struct h1_lines *l, struct headers *h, const char *p, const char *end, const char *lo)
+any_line(struct header *h, const char *p, const char *end, const char *lo, enum fault *fault)
 {
 	const char *colon = scan_name(p, end, lo), *value, *stop, *last;
-	struct str name = { p, (size_t)(colon - p) };
+	struct str name = slice(p, colon);
 
 	if (colon == end)
 		return NULL;
 	if (*colon != ':' || colon == p) {
-		l->fault = bad_name(p, colon);
+		*fault = bad_name(p, colon);
 		return NULL;
 	}
 	for (value = colon + 1; value < end && blank(*value); value++)
@@ -134,14 +132,14 @@ any_line(struct h1_lines *l, struct headers *h, const char *p, const char *end, 
 	if (end - stop < 2 && (stop == end || *stop == '\r'))
 		return NULL;
 	if (*stop != '\r' || stop[1] != '\n') {
-		l->fault = *stop == '\r' || *stop == '\n' ? FAULT_BAD_LINE_END :
-							    FAULT_BAD_HEADER;
+		*fault = *stop == '\r' || *stop == '\n' ? FAULT_BAD_LINE_END :
+							  FAULT_BAD_HEADER;
 		return NULL;
 	}
 	for (last = stop; last > value && blank(last[-1]); last--)
 		;
-	keep(l, h, token_of(name), name, (struct str){ value, (size_t)(last - value) },
-	     last == stop && value == colon + 2 && colon[1] == ' ');
+	set_line(h, token_of(name), name, slice(value, last),
+		 last == stop && value == colon + 2 && colon[1] == ' ');
 	return stop + 2;
 }
 
@@ -149,33 +147,44 @@ const char *
 h1_lines_parse(struct h1_lines *l, struct headers *h, const char *p, const char *end,
 	       const char *lo, bool whole, uint32_t max, struct arena *a)
 {
-	l->fault = FAULT_NONE;
-	l->twice = 0;
-	make_room(h, p, end, whole, a);
-	for (uint32_t count = 0; p < end; count++) {
-		const char *next;
+	uint64_t known = 0, twice = 0;
+	const char *next = NULL;
+	uint32_t n = 0;
 
-		if (*p == '\r') {
-			if (end - p < 2)
-				return NULL;
-			if (p[1] == '\n' && !whole)
-				return p + 2;
-			l->fault = FAULT_BAD_LINE_END;
-			return NULL;
-		}
+	make_room(h, p, end, whole, a);
+	l->fault = FAULT_NONE;
+	for (uint32_t count = 0; p < end && *p != '\r'; count++, p = next) {
+		struct header *at;
+		uint64_t bit;
+
 		if (count == max) {
 			l->fault = FAULT_TOO_MANY_HEADERS;
-			return NULL;
+			break;
 		}
-		/* Without room the head is not complete: the last line may be written over. */
-		if (h->n == h->room && !make_room(h, p, end, whole, a))
-			h->n--;
-		next = plain_line(l, h, p, end, lo);
-		if (!next && !(next = any_line(l, h, p, end, lo)))
-			return NULL;
-		p = next;
+		h->n = n;
+		/* Without room the head is incomplete: the last line may be written over. */
+		if (n == h->room && !make_room(h, p, end, whole, a))
+			n--;
+		at = &h->at[n];
+		next = plain_line(at, p, end, lo);
+		if (!next && !(next = any_line(at, p, end, lo, &l->fault)))
+			break;
+		bit = (uint64_t)1 << at->token;
+		twice |= known & bit;
+		known |= bit;
+		l->last[at->token] = n++;
 	}
-	return whole ? p : NULL;
+	h->n = n;
+	h->known = known;
+	l->twice = twice;
+	if (p == end)
+		return whole ? p : NULL;
+	if (*p != '\r' || end - p < 2)
+		return NULL;
+	if (p[1] == '\n' && !whole)
+		return p + 2;
+	l->fault = FAULT_BAD_LINE_END;
+	return NULL;
 }
 
 static void
@@ -202,10 +211,6 @@ h1_lines_connection(struct headers *h, struct h1_options *o)
 
 		if (h->at[i].token != TOKEN_CONNECTION)
 			continue;
-		if (token_of(rest) == TOKEN_KEEP_ALIVE) {       /* the usual case */
-			o->keep_alive = true;
-			continue;
-		}
 		while (str_split(&rest, ',', &option)) {
 			enum token t;
 

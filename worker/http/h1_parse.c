@@ -364,12 +364,27 @@ decide_upgrade(struct msg *m, const struct h1_lines *l)
 	m->upgrade_to = value;
 }
 
+static inline bool
+read_connection(struct msg *m, const struct h1_lines *l, struct h1_options *o)
+{
+	struct str value = m->headers.at[l->last[TOKEN_CONNECTION]].value;
+
+	*o = (struct h1_options){ 0 };
+	if (!h1_lines_twice(l, TOKEN_CONNECTION) && value.len <= 10) {  /* the usual ones */
+		o->keep_alive = value.len == 10 && token_of(value) == TOKEN_KEEP_ALIVE;
+		o->close = value.len == 5 && str_caseeq(value, STR("close"));
+		if (o->keep_alive || o->close)
+			return true;
+	}
+	return h1_lines_connection(&m->headers, o);
+}
+
 static bool
 decide_connection(struct msg *m, const struct h1_lines *l)
 {
 	struct h1_options o = { 0 };
 
-	if ((m->headers.known & bit_connection) && !h1_lines_connection(&m->headers, &o))
+	if ((m->headers.known & bit_connection) && !read_connection(m, l, &o))
 		return false;
 	m->keep_alive = !o.close && (m->minor || o.keep_alive);
 	if (o.upgrade && headers_has(&m->headers, TOKEN_UPGRADE))

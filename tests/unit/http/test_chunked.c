@@ -35,7 +35,7 @@ take(struct str in, size_t step, struct outcome *o)
 				o->body_len += data.len;
 			}
 			if (o->end == H1_CHUNK_END)
-				sprintf(o->trailers, "%.*s", STR_ARG(trailers));
+				snprintf(o->trailers, sizeof(o->trailers), "%.*s", STR_ARG(trailers));
 			if (o->end == H1_CHUNK_MORE)
 				ck_assert_uint_eq(rest.len, 0);
 		} while (o->end == H1_CHUNK_DATA);
@@ -107,15 +107,15 @@ START_TEST(extensions_and_trailers_have_a_bound)
 {
 	static char text[2 * H1_CHUNK_TRAILER], wanted[H1_CHUNK_TRAILER + 64];
 
-	sprintf(text, "5;%*s\r\nhello\r\n0\r\n\r\n", H1_CHUNK_LINE - 4, "a");
+	snprintf(text, sizeof(text), "5;%*s\r\nhello\r\n0\r\n\r\n", H1_CHUNK_LINE - 4, "a");
 	wants(str_of(text), H1_CHUNK_END, "hello", "", 0);
-	sprintf(text, "5;%*s\r\nhello\r\n0\r\n\r\n", H1_CHUNK_LINE - 3, "a");
+	snprintf(text, sizeof(text), "5;%*s\r\nhello\r\n0\r\n\r\n", H1_CHUNK_LINE - 3, "a");
 	wants(str_of(text), H1_CHUNK_BAD, "", "", 0);
 
-	sprintf(wanted, "A:%*s\r\n", H1_CHUNK_TRAILER - 4, "a");
-	sprintf(text, "0\r\n%s\r\n", wanted);
+	snprintf(wanted, sizeof(wanted), "A:%*s\r\n", H1_CHUNK_TRAILER - 4, "a");
+	snprintf(text, sizeof(text), "0\r\n%s\r\n", wanted);
 	wants(str_of(text), H1_CHUNK_END, "", wanted, 0);
-	sprintf(text, "0\r\nA:%*s\r\n\r\n", H1_CHUNK_TRAILER - 3, "a");
+	snprintf(text, sizeof(text), "0\r\nA:%*s\r\n\r\n", H1_CHUNK_TRAILER - 3, "a");
 	wants(str_of(text), H1_CHUNK_BAD, "", "", 0);
 }
 END_TEST

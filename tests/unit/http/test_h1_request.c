@@ -273,13 +273,13 @@ END_TEST
 START_TEST(connection_may_not_name_without_end)
 {
 	struct feed f;
-	char head[512] = LINE HOST "Connection: a0";
+	struct str head = STR(LINE HOST "Connection: a");
 
 	feed_init(&f);
 	for (int i = 1; i < 40; i++)
-		sprintf(head + strlen(head), ", a%d", i);
-	strcat(head, "\r\n\r\n");
-	feed_wants_fault(&f, str_of(head), FAULT_BAD_HEADER);
+		head = arena_printf(&f.arena, "%.*s, a%d", STR_ARG(head), i);
+	head = arena_printf(&f.arena, "%.*s\r\n\r\n", STR_ARG(head));
+	feed_wants_fault(&f, head, FAULT_BAD_HEADER);
 	feed_free(&f);
 }
 END_TEST
@@ -357,27 +357,25 @@ END_TEST
 START_TEST(many_lines_grow_the_table_and_drops_do_not)
 {
 	struct feed f;
-	char *head = malloc(8192);
+	struct str lines = STR(LINE HOST), head;
 	size_t used;
 
 	feed_init(&f);
-	strcpy(head, LINE HOST);
 	for (int i = 1; i < 100; i++)
-		sprintf(head + strlen(head), "X-%d: value-%d\r\n", i, i);
-	strcat(head, "\r\n");
-	feed_wants_all(&f, str_of(head));
+		lines = arena_printf(&f.arena, "%.*sX-%d: value-%d\r\n", STR_ARG(lines), i, i);
+	head = arena_printf(&f.arena, "%.*s\r\n", STR_ARG(lines));
+	feed_wants_all(&f, head);
 	ck_assert_int_eq(f.msg.headers.n, 100);
 	unit_str_eq(f.msg.headers.at[99].value, "value-99");
 	used = f.arena.used;
 	for (int i = 0; i < 1000; i++) {
-		feed_once(&f, str_first(str_of(head), strlen(head) - 1));
+		feed_once(&f, str_first(head, head.len - 1));
 		ck_assert_int_eq(f.used, H1_MORE);
 	}
 	ck_assert_uint_le(f.arena.used, used + 8192);
-	strcpy(head + strlen(head) - 2, "X-100: one too many\r\n");
-	feed_wants_fault(&f, str_of(head), FAULT_TOO_MANY_HEADERS);
+	head = arena_printf(&f.arena, "%.*sX-100: one too many\r\n", STR_ARG(lines));
+	feed_wants_fault(&f, head, FAULT_TOO_MANY_HEADERS);
 	feed_free(&f);
-	free(head);
 }
 END_TEST
 
