@@ -1,5 +1,6 @@
 #include "worker/generation.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -57,6 +58,16 @@ release(struct generation *g)
 	free(p);
 }
 
+static const char *
+bind_error(struct worker *w, const struct conf_policy *c, const char *why)
+{
+	struct str name = c->name.len ? c->name : str_of(c->type->name);
+
+	snprintf(w->error, sizeof(w->error), "%s:%u:%u: policy \"%.*s\": %s", c->where.file,
+		 c->where.line, c->where.column, STR_ARG(name), why);
+	return w->error;
+}
+
 static int
 bind_policies(struct generation *g, const char **error)
 {
@@ -73,8 +84,10 @@ bind_policies(struct generation *g, const char **error)
 			continue;
 		*error = NULL;
 		g->bound[g->nbound] = p->bind(g->worker, c->self, error);
-		if (*error)
+		if (*error) {
+			*error = bind_error(g->worker, c, *error);
 			return -1;
+		}
 	}
 	return 0;
 }

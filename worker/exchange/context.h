@@ -55,6 +55,7 @@ struct worker {
 	uint32_t number;
 	int status;                     /* to exit with */
 	bool single, draining, reopen;
+	char error[256];                /* why a configuration can not be bound */
 };
 
 static inline void
