@@ -102,15 +102,11 @@ call_off(struct master *m)
 		c->vote = VOTE_NONE;
 		forget_sockets(m, c);
 	}
-	if (r->coming) {
-		struct generation *g = r->coming;
-
-		/* A slice is not used again before the child has read this: its channel keeps the order. */
-		r->coming = NULL;
-		EACH_CHILD(m, c)
-			generation_let_go(m, c, g->number);
-		generation_sweep(m);
-	}
+	/* Its slice is not used again before a child has read this: the channel keeps the order. */
+	r->coming = NULL;
+	EACH_CHILD(m, c)
+		generation_let_go(m, c, r->number);
+	generation_sweep(m);
 }
 
 void
