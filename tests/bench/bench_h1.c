@@ -1,9 +1,11 @@
 /* bench_h1 — what a head costs: parsed, and written anew. Not part of `make check`:
  *
- *   gcc -O2 -std=gnu11 -D_GNU_SOURCE -I. tests/bench/bench_h1.c worker/http/{token,headers,msg,fault,uri}.c \
- *       worker/http/h1_{scan,lines,parse,write}.c worker/net/addr.c base/{arena,clock,str}.c -o /tmp/bench_h1
+ *   gcc -O2 -std=gnu11 -D_GNU_SOURCE -I. tests/bench/bench_h1.c -o /tmp/bench_h1 \
+ *       worker/http/{token,headers,msg,fault,uri}.c worker/net/addr.c \
+ *       worker/http/h1_{scan,lines,parse,write}.c base/{arena,clock,str}.c
  *
- * With a number and an index as arguments it does that many rounds of one head only, for callgrind. */
+ * With a number and an index as arguments it does that many rounds of one head only,
+ * for callgrind. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -42,8 +44,9 @@ parse(struct arena *a, size_t i, struct msg *m)
 	ptrdiff_t n;
 
 	a->at = home;
-	n = heads[i].response ? h1_parse_response(heads[i].head, &limits, a, METHOD_GET, m, &fault) :
-				h1_parse_request(heads[i].head, &limits, a, m, &fault);
+	n = heads[i].response
+		    ? h1_parse_response(heads[i].head, &limits, a, METHOD_GET, m, &fault)
+		    : h1_parse_request(heads[i].head, &limits, a, m, &fault);
 	if (n != (ptrdiff_t)heads[i].head.len)
 		abort();
 }

@@ -1,5 +1,6 @@
-/* fuzz_chunked — chunked bodies. Held true: however the bytes are cut on their way, the same body,
- * the same trailers and the same end come out. The first byte says how they are cut. */
+/* fuzz_chunked — chunked bodies. Held true: however the bytes are cut on their way,
+ * the same body, the same trailers and the same end come out. The first byte says how
+ * they are cut. */
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -75,7 +76,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	take(in, in.len, &whole, &arena);
 	take(in, 1 + data[0] % 16, &cut, &arena);
 	check(whole.end == cut.end && whole.left == cut.left);
-	check(whole.body_len == cut.body_len && !memcmp(whole.body, cut.body, cut.body_len));
+	check(whole.body_len == cut.body_len &&
+	      !memcmp(whole.body, cut.body, cut.body_len));
 	check(str_eq(whole.trailers, cut.trailers));
 	if (whole.end == H1_CHUNK_END) {
 		struct headers lines;

@@ -1,8 +1,9 @@
 /* fuzz_head — heads of requests and responses.
  *
- * The first byte says what the input is: bit 0 a response, bits 1–3 the method that it answers, bit 4
- * narrow limits. Held true: a head that comes in two parts is judged as one that comes at once;
- * and what was taken and is written anew is taken again and means the same. */
+ * The first byte says what the input is: bit 0 a response, bits 1–3 the method that
+ * it answers, bit 4 narrow limits. Held true: a head that comes in two parts is
+ * judged as one that comes at once; and what was taken and is written anew is taken
+ * again and means the same. */
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -27,17 +28,20 @@ check(bool holds)
 
 /* From memory of exactly that size. */
 static void
-parse(struct parsed *p, struct str head, int mode, const struct h1_limits *limits, struct arena *a)
+parse(struct parsed *p, struct str head, int mode, const struct h1_limits *limits,
+      struct arena *a)
 {
 	p->copy = malloc(head.len + !head.len);
 	if (head.len)
 		memcpy(p->copy, head.at, head.len);
 	head.at = p->copy;
 	p->fault = FAULT_NONE;
-	p->used = mode & 1 ?
-		h1_parse_response(head, limits, a, (enum method)(mode >> 1 & 7), &p->msg, &p->fault) :
-		h1_parse_request(head, limits, a, &p->msg, &p->fault);
-	check(p->used >= -1 && p->used <= (ptrdiff_t)head.len && (p->used != -1) == !p->fault);
+	p->used = mode & 1 ? h1_parse_response(head, limits, a,
+					       (enum method)(mode >> 1 & 7), &p->msg,
+					       &p->fault)
+			   : h1_parse_request(head, limits, a, &p->msg, &p->fault);
+	check(p->used >= -1 && p->used <= (ptrdiff_t)head.len &&
+	      (p->used != -1) == !p->fault);
 }
 
 /* The next line that a writer passes on. */
@@ -48,7 +52,8 @@ next_line(const struct headers *h, uint32_t *i, bool request)
 		const struct header *at = &h->at[*i];
 
 		if (at->gone || at->hop || at->token == TOKEN_CONTENT_LENGTH ||
-		    at->token == TOKEN_TRANSFER_ENCODING || (request && at->token == TOKEN_HOST))
+		    at->token == TOKEN_TRANSFER_ENCODING ||
+		    (request && at->token == TOKEN_HOST))
 			continue;
 		++*i;
 		return at;
@@ -78,7 +83,9 @@ static void
 write_and_parse(const struct parsed *one, int mode, struct arena *a)
 {
 	static const enum h1_framing framing[] = {
-		[BODY_NONE] = H1_NO_FRAMING, [BODY_LENGTH] = H1_LENGTH, [BODY_CHUNKED] = H1_CHUNKED,
+		[BODY_NONE] = H1_NO_FRAMING,
+		[BODY_LENGTH] = H1_LENGTH,
+		[BODY_CHUNKED] = H1_CHUNKED,
 		[BODY_CLOSE] = H1_UNTIL_CLOSE,
 	};
 	const struct msg *m = &one->msg;
@@ -101,7 +108,8 @@ write_and_parse(const struct parsed *one, int mode, struct arena *a)
 	check(m->status == two.msg.status && m->keep_alive == two.msg.keep_alive);
 	check(str_eq(m->host, two.msg.host) && str_eq(m->path, two.msg.path));
 	check(str_eq(m->query, two.msg.query) && m->has_query == two.msg.has_query);
-	check(m->body == two.msg.body && (m->body != BODY_LENGTH || m->length == two.msg.length));
+	check(m->body == two.msg.body &&
+	      (m->body != BODY_LENGTH || m->length == two.msg.length));
 	check(m->upgrade == two.msg.upgrade && str_eq(m->upgrade_to, two.msg.upgrade_to));
 	check(m->te_trailers == two.msg.te_trailers);
 	same_lines(m, &two.msg, request);
@@ -138,7 +146,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		parse(&exact, str_first(head, (size_t)whole.used), mode, limits, &arena);
 		check(exact.used == whole.used);
 		free(exact.copy);
-		parse(&exact, str_first(head, (size_t)whole.used - 1), mode, limits, &arena);
+		parse(&exact, str_first(head, (size_t)whole.used - 1), mode, limits,
+		      &arena);
 		check(exact.used == H1_MORE);
 		free(exact.copy);
 		write_and_parse(&whole, mode, &arena);

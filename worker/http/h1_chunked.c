@@ -5,15 +5,15 @@
 enum { MAX_DIGITS = 16, MAX_TRAILERS = 100, FIRST_KEPT = 256 };
 
 enum state {
-	SIZE_FIRST,                     /* at least one digit is to come */
+	SIZE_FIRST, /* at least one digit is to come */
 	SIZE,
-	BLANK,                          /* blanks between size and ";" (RFC 9112 §7.1.1: BWS) */
+	BLANK, /* blanks between size and ";" (RFC 9112 §7.1.1: BWS) */
 	EXTENSION,
 	SIZE_LF,
 	DATA,
 	DATA_CR,
 	DATA_LF,
-	LINE_FIRST,                     /* of the trailer section */
+	LINE_FIRST, /* of the trailer section */
 	LINE,
 	LINE_LF,
 	LAST_LF,
@@ -152,8 +152,8 @@ h1_chunk_next(struct h1_chunked *c, struct str *in, struct str *data, struct are
 	return c->state == BAD ? H1_CHUNK_BAD : H1_CHUNK_MORE;
 }
 
-/* What must not come after the body: it decides how the message is framed, routed, trusted or
- * read (RFC 9110 §6.5.1). */
+/* What must not come after the body: it decides how the message is framed, routed,
+ * trusted or read (RFC 9110 §6.5.1). */
 static bool
 not_in_trailers(const struct header *h)
 {
@@ -194,7 +194,8 @@ h1_parse_trailers(struct str raw, struct arena *a, struct headers *h)
 	*h = (struct headers){ 0 };
 	if (raw.len == 0)
 		return true;
-	if (!h1_lines_parse(&lines, h, raw.at, raw.at + raw.len, raw.at, true, MAX_TRAILERS, a))
+	if (!h1_lines_parse(&lines, h, raw.at, raw.at + raw.len, raw.at, true,
+			    MAX_TRAILERS, a))
 		return false;
 	for (uint32_t i = 0; i < h->n; i++)
 		h->at[i].gone = not_in_trailers(&h->at[i]);

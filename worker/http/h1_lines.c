@@ -73,14 +73,15 @@ short_token(__m128i x, char first, unsigned len)
 	__m128i text = scan_load(token_text[t]);
 	/* Only letters have bit 0x40, and only letters may differ by 0x20. */
 	__m128i fold = _mm_and_si128(_mm_srli_epi16(text, 1), _mm_set1_epi8(0x20));
-	unsigned same = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_or_si128(x, fold), text));
+	unsigned same =
+		(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_or_si128(x, fold), text));
 	unsigned all = (1U << len) - 1;
 
 	return token_name[t].len == len && (same & all) == all ? t : TOKEN_OTHER;
 }
 
-/* What most lines are: a short name of letters, digits and dashes, one blank, a value, CR LF.
- * Returns the next line, or NULL when it is anything else. */
+/* What most lines are: a short name of letters, digits and dashes, one blank, a
+ * value, CR LF. Returns the next line, or NULL when it is anything else. */
 static inline const char *
 plain_line(struct header *h, const char *p, const char *end, const char *lo)
 {
@@ -99,9 +100,11 @@ plain_line(struct header *h, const char *p, const char *end, const char *lo)
 	if (len == 0 || memcmp(p + len, ": ", 2) != 0 || (unsigned char)*value <= ' ')
 		return NULL;
 	stop = scan_value(value, end, lo);
-	if (end - stop < 2 || memcmp(stop, "\r\n", 2) != 0 || (unsigned char)stop[-1] <= ' ')
+	if (end - stop < 2 || memcmp(stop, "\r\n", 2) != 0 ||
+	    (unsigned char)stop[-1] <= ' ')
 		return NULL;
-	set_line(h, short_token(x, *p, len), (struct str){ p, len }, slice(value, stop), true);
+	set_line(h, short_token(x, *p, len), (struct str){ p, len }, slice(value, stop),
+		 true);
 	return stop + 2;
 }
 #else
@@ -115,7 +118,8 @@ plain_line(struct header *h, const char *p, const char *end, const char *lo)
 
 /* Any line, with all its mistakes. As above, but NULL means a fault, or more to come. */
 static const char *
-any_line(struct header *h, const char *p, const char *end, const char *lo, enum fault *fault)
+any_line(struct header *h, const char *p, const char *end, const char *lo,
+	 enum fault *fault)
 {
 	const char *colon = scan_name(p, end, lo), *value, *stop, *last;
 	struct str name = slice(p, colon);
@@ -162,7 +166,8 @@ h1_lines_parse(struct h1_lines *l, struct headers *h, const char *p, const char 
 			break;
 		}
 		h->n = n;
-		/* Without room the head is incomplete: the last line may be written over. */
+		/* Without room the head is incomplete: the last line may be written
+		 * over. */
 		if (n == h->room && !make_room(h, p, end, whole, a))
 			n--;
 		at = &h->at[n];

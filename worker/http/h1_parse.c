@@ -6,7 +6,8 @@
 enum { MAX_METHOD = 32 };
 
 static const uint64_t bit_connection = (uint64_t)1 << TOKEN_CONNECTION;
-static const uint64_t bits_options = (uint64_t)1 << TOKEN_CONNECTION | (uint64_t)1 << TOKEN_TE;
+static const uint64_t bits_options =
+	(uint64_t)1 << TOKEN_CONNECTION | (uint64_t)1 << TOKEN_TE;
 static const uint64_t bit_length = (uint64_t)1 << TOKEN_CONTENT_LENGTH;
 static const uint64_t bit_coding = (uint64_t)1 << TOKEN_TRANSFER_ENCODING;
 static const uint64_t bit_expect = (uint64_t)1 << TOKEN_EXPECT;
@@ -47,7 +48,8 @@ parse_method(const char *p, const char *end, struct msg *m, enum fault *fault)
 	if (stop == end)
 		return NULL;
 	if (*stop != ' ' || stop == p) {
-		*fault = *stop == '\r' || *stop == '\n' ? FAULT_BAD_REQUEST : FAULT_BAD_METHOD;
+		*fault = *stop == '\r' || *stop == '\n' ? FAULT_BAD_REQUEST
+							: FAULT_BAD_METHOD;
 		return NULL;
 	}
 	m->method_text = slice(p, stop);
@@ -159,7 +161,8 @@ absolute_form(struct msg *m, const char *mark)
 		return FAULT_BAD_TARGET;
 	split_query(m, t.at + n, mark, t.at + t.len);
 	if (m->path.len == 0)           /* RFC 9112 §3.2.4 */
-		m->path = m->method == METHOD_OPTIONS && !m->has_query ? STR("*") : STR("/");
+		m->path = m->method == METHOD_OPTIONS && !m->has_query ? STR("*")
+								       : STR("/");
 	return FAULT_NONE;
 }
 
@@ -186,7 +189,8 @@ split_target(struct msg *m, const char *mark)
 	return absolute_form(m, mark);
 }
 
-/* Whether Host says the same as the target; a port may be left out where it is the scheme's. */
+/* Whether Host says the same as the target; a port may be left out where it is the
+ * scheme's. */
 static bool
 same_authority(const struct msg *m, struct str host, struct str port)
 {
@@ -243,15 +247,16 @@ check_host(struct msg *m, const struct h1_lines *l)
 
 /* ---- framing (RFC 9112 §6) */
 
-/* At most one blank between colon and value, nothing behind it: what some trim and others do not is
- * no number and no coding. */
+/* At most one blank between colon and value, nothing behind it: what some trim and
+ * others do not is no number and no coding. */
 static bool
 tight(const struct header *h)
 {
 	const char *colon = h->name.at + h->name.len;
 
 	return h->value.len && h->value.at[h->value.len] == '\r' &&
-	       (h->value.at == colon + 1 || (h->value.at == colon + 2 && colon[1] == ' '));
+	       (h->value.at == colon + 1 ||
+		(h->value.at == colon + 2 && colon[1] == ' '));
 }
 
 static bool
@@ -297,7 +302,8 @@ request_framing(struct msg *m, const struct h1_lines *l)
 		return FAULT_LENGTH_AND_CODING;
 	if (m->headers.known & bit_coding) {
 		h = &m->headers.at[l->last[TOKEN_TRANSFER_ENCODING]];
-		if (h1_lines_twice(l, TOKEN_TRANSFER_ENCODING) || !tight(h) || m->minor == 0)
+		if (h1_lines_twice(l, TOKEN_TRANSFER_ENCODING) || !tight(h) ||
+		    m->minor == 0)
 			return FAULT_BAD_CODING;
 		if (!str_caseeq(h->value, STR("chunked")))
 			return known_coding(h->value) ? FAULT_UNKNOWN_CODING :
@@ -318,7 +324,8 @@ response_framing(struct msg *m, const struct h1_lines *l, enum method method)
 {
 	uint64_t known = m->headers.known;
 	bool no_body = m->status < 200 || m->status == 204 || m->status == 304 ||
-		       method == METHOD_HEAD || (method == METHOD_CONNECT && m->status < 300);
+		       method == METHOD_HEAD ||
+		       (method == METHOD_CONNECT && m->status < 300);
 
 	m->body = no_body ? BODY_NONE : BODY_CLOSE;
 	if (known & bit_coding) {
@@ -343,8 +350,8 @@ response_framing(struct msg *m, const struct h1_lines *l, enum method method)
 
 /* ---- Connection, Upgrade, TE, Expect */
 
-/* Upgrade counts if it is one line of protocol names (RFC 9110 §7.8) and not h2c, by which requests
- * would get past us, nor comes with a body. */
+/* Upgrade counts if it is one line of protocol names (RFC 9110 §7.8) and not h2c, by
+ * which requests would get past us, nor comes with a body. */
 static void
 decide_upgrade(struct msg *m, const struct h1_lines *l)
 {
@@ -370,7 +377,7 @@ read_connection(struct msg *m, const struct h1_lines *l, struct h1_options *o)
 	struct str value = m->headers.at[l->last[TOKEN_CONNECTION]].value;
 
 	*o = (struct h1_options){ 0 };
-	if (!h1_lines_twice(l, TOKEN_CONNECTION) && value.len <= 10) {  /* the usual ones */
+	if (!h1_lines_twice(l, TOKEN_CONNECTION)) {     /* the usual ones */
 		o->keep_alive = value.len == 10 && token_of(value) == TOKEN_KEEP_ALIVE;
 		o->close = value.len == 5 && str_caseeq(value, STR("close"));
 		if (o->keep_alive || o->close)
@@ -400,7 +407,8 @@ decide_expect(struct msg *m)
 {
 	const struct header *h;
 
-	for (h = headers_get(&m->headers, TOKEN_EXPECT); h; h = headers_next(&m->headers, h)) {
+	for (h = headers_get(&m->headers, TOKEN_EXPECT); h;
+	     h = headers_next(&m->headers, h)) {
 		struct str rest = h->value, one;
 
 		while (str_split(&rest, ',', &one))
@@ -428,8 +436,8 @@ clear(struct msg *m)
 
 /* The head is not complete, or not valid. */
 static ptrdiff_t
-unfinished(struct msg *m, struct arena *arena, enum fault found, bool full, enum fault too_large,
-	   enum fault *fault)
+unfinished(struct msg *m, struct arena *arena, enum fault found, bool full,
+	   enum fault too_large, enum fault *fault)
 {
 	if (found == FAULT_NONE && full)
 		found = too_large;
@@ -449,7 +457,8 @@ decide_request(struct msg *m, const struct h1_lines *l)
 	if (f == FAULT_NONE && (m->headers.known & (bit_length | bit_coding)))
 		f = request_framing(m, l);
 	m->keep_alive = m->minor;
-	if (f == FAULT_NONE && (m->headers.known & bits_options) && !decide_connection(m, l))
+	if (f == FAULT_NONE && (m->headers.known & bits_options) &&
+	    !decide_connection(m, l))
 		f = FAULT_BAD_HEADER;
 	if (f == FAULT_NONE && (m->headers.known & bit_expect))
 		f = decide_expect(m);
@@ -468,10 +477,11 @@ h1_parse_request(struct str buf, const struct h1_limits *limits, struct arena *a
 	clear(m);
 	p = parse_request_line(buf.at, end, limits->target, m, &mark, &lines.fault);
 	if (p && (lines.fault = split_target(m, mark)) == FAULT_NONE)
-		p = h1_lines_parse(&lines, &m->headers, p, end, buf.at, false, limits->headers,
-				   arena);
+		p = h1_lines_parse(&lines, &m->headers, p, end, buf.at, false,
+				   limits->headers, arena);
 	if (!p || lines.fault != FAULT_NONE)
-		return unfinished(m, arena, lines.fault, full, FAULT_HEAD_TOO_LARGE, fault);
+		return unfinished(m, arena, lines.fault, full, FAULT_HEAD_TOO_LARGE,
+				  fault);
 	lines.fault = decide_request(m, &lines);
 	if (lines.fault != FAULT_NONE) {
 		*fault = lines.fault;
@@ -487,7 +497,8 @@ parse_status_line(const char *p, const char *end, const char *lo, struct msg *m,
 	size_t n = (size_t)(end - p);
 	const char *stop;
 
-	for (size_t i = n > 9 && !memcmp(p, "HTTP/1.1 ", 9) ? 9 : 0; i < n && i < 12; i++) {
+	for (size_t i = n > 9 && !memcmp(p, "HTTP/1.1 ", 9) ? 9 : 0; i < n && i < 12;
+	     i++) {
 		char want = "HTTP/1.# ###"[i];
 
 		if (want == '#' ? !digit(p[i]) : p[i] != want)
@@ -528,15 +539,16 @@ h1_parse_response(struct str buf, const struct h1_limits *limits, struct arena *
 	clear(m);
 	p = parse_status_line(buf.at, end, buf.at, m, &lines.fault);
 	if (p)
-		p = h1_lines_parse(&lines, &m->headers, p, end, buf.at, false, limits->headers,
-				   arena);
+		p = h1_lines_parse(&lines, &m->headers, p, end, buf.at, false,
+				   limits->headers, arena);
 	if (!p) {
 		f = lines.fault;
 		if (f == FAULT_TOO_MANY_HEADERS)
 			f = FAULT_RESPONSE_HEAD_TOO_LARGE;
 		else if (f != FAULT_NONE)
 			f = FAULT_BAD_RESPONSE;
-		return unfinished(m, arena, f, full, FAULT_RESPONSE_HEAD_TOO_LARGE, fault);
+		return unfinished(m, arena, f, full, FAULT_RESPONSE_HEAD_TOO_LARGE,
+				  fault);
 	}
 	f = response_framing(m, &lines, method);
 	if (f == FAULT_NONE && !decide_connection(m, &lines))

@@ -18,10 +18,12 @@ struct h1_limits {
 
 enum { H1_MORE = 0 };
 
-/* Parses a request head at the front of `buf`. Returns its length (with the empty line), H1_MORE when it is not
- * complete, or -1 with *fault. An empty line before the request line is skipped (RFC 9112 §2.2): at most one. `m` is filled
- * from scratch; header lines are taken from the arena. When it is complete the framing has been decided (m->body,
- * m->length; RFC 9112 §6.3), Host checked (§3.2), hop-by-hop lines marked. */
+/* Parses a request head at the front of `buf`. Returns its length (with the empty
+ * line), H1_MORE when it is not complete, or -1 with *fault. An empty line before the
+ * request line is skipped (RFC 9112 §2.2): at most one. `m` is filled from scratch;
+ * header lines are taken from the arena. When it is complete the framing has been
+ * decided (m->body, m->length; RFC 9112 §6.3), Host checked (§3.2), hop-by-hop lines
+ * marked. */
 ptrdiff_t h1_parse_request(struct str buf, const struct h1_limits *, struct arena *, struct msg *m,
 			   enum fault *fault);
 
@@ -47,9 +49,10 @@ enum h1_chunk { H1_CHUNK_MORE, H1_CHUNK_DATA, H1_CHUNK_END, H1_CHUNK_BAD };
 enum { H1_CHUNK_LINE = 256,             /* a chunk's size line with its extensions */
        H1_CHUNK_TRAILER = 8192 };       /* all trailer lines together */
 
-/* Takes from the front of *in. DATA: *data is a piece of body (points into *in's buffer). END: the last chunk and
- * the trailer section are through; what is left in *in belongs to the next message, *trailers (raw lines with their CR LF,
- * may be empty) was gathered in the arena. MORE: *in is used up. BAD: not valid. */
+/* Takes from the front of *in. DATA: *data is a piece of body (points into *in's
+ * buffer). END: the last chunk and the trailer section are through; what is left in
+ * *in belongs to the next message, *trailers (raw lines with their CR LF, may be
+ * empty) was gathered in the arena. MORE: *in is used up. BAD: not valid. */
 enum h1_chunk h1_chunk_next(struct h1_chunked *, struct str *in, struct str *data,
 			    struct arena *, struct str *trailers);
 

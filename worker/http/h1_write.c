@@ -4,7 +4,8 @@
 
 #define PUT(to, lit) (memcpy((to), "" lit, sizeof(lit) - 1), (to) + (sizeof(lit) - 1))
 
-/* Status line, Date, framing and Connection lines at their longest; reason phrases apart. */
+/* Status line, Date, framing and Connection lines at their longest; reason phrases
+ * apart. */
 enum { FIXED = 320, DATE_LEN = 29 };
 
 static inline char *
@@ -28,9 +29,9 @@ put(char *to, struct str s)
 	return to + s.len;
 }
 
-/* Values and targets that did not come from the parser may hold anything that a template let
- * through: a byte that would end the line, or the target, is overwritten. 16 bytes behind
- * `end` may be read: h1_head_size() leaves more. */
+/* Values and targets that did not come from the parser may hold anything that a
+ * template let through: a byte that would end the line, or the target, is
+ * overwritten. 16 bytes behind `end` may be read: h1_head_size() leaves more. */
 #ifdef SCAN_SSE2
 static inline __attribute__((always_inline)) void
 clean(char *p, char *end, unsigned (*ends_of)(__m128i), uint8_t class, char with)

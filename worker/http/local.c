@@ -26,7 +26,8 @@ parse_weight(struct str s)
 	return q > 1000 ? 0 : q;
 }
 
-/* Takes one element off a list, by commas (or parameters, by semicolons), but not those in quotes. */
+/* Takes one element off a list, by commas (or parameters, by semicolons), but not
+ * those in quotes. */
 static bool
 next_part(struct str *rest, char by, struct str *part)
 {

@@ -11,8 +11,9 @@ struct local_answer {
 	struct str body;
 };
 
-/* The document for a fault: application/problem+json, or HTML where `accept` prefers it. `status`: as sent; `detail` may
- * be empty; `instance`: path; `request_id` may be empty. */
+/* The document for a fault: application/problem+json, or HTML where `accept` prefers
+ * it. `status`: as sent; `detail` may be empty; `instance`: path; `request_id` may be
+ * empty. */
 struct local_answer local_problem(struct arena *, enum fault, int status, struct str detail, struct str instance,
 				  struct str request_id, struct str accept);
 

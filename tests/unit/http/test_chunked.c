@@ -30,12 +30,14 @@ take(struct str in, size_t step, struct outcome *o)
 
 			o->end = h1_chunk_next(&c, &rest, &data, &a, &trailers);
 			if (o->end == H1_CHUNK_DATA) {
-				ck_assert(data.len && o->body_len + data.len < sizeof(o->body));
+				ck_assert(data.len &&
+					  o->body_len + data.len < sizeof(o->body));
 				memcpy(o->body + o->body_len, data.at, data.len);
 				o->body_len += data.len;
 			}
 			if (o->end == H1_CHUNK_END)
-				snprintf(o->trailers, sizeof(o->trailers), "%.*s", STR_ARG(trailers));
+				snprintf(o->trailers, sizeof(o->trailers), "%.*s",
+					 STR_ARG(trailers));
 			if (o->end == H1_CHUNK_MORE)
 				ck_assert_uint_eq(rest.len, 0);
 		} while (o->end == H1_CHUNK_DATA);
@@ -47,17 +49,21 @@ take(struct str in, size_t step, struct outcome *o)
 }
 
 static void
-wants(struct str in, enum h1_chunk end, const char *body, const char *trailers, size_t left)
+wants(struct str in, enum h1_chunk end, const char *body, const char *trailers,
+      size_t left)
 {
 	static struct outcome o;
 
 	for (size_t step = in.len + 1; step > 0; step = step > 9 ? step / 2 : step - 1) {
 		take(in, step, &o);
-		ck_assert_msg(o.end == end, "\"%.*s\" by %zu: %d", STR_ARG(in), step, o.end);
+		ck_assert_msg(o.end == end, "\"%.*s\" by %zu: %d", STR_ARG(in), step,
+			      o.end);
 		if (end == H1_CHUNK_BAD)
 			continue;
-		ck_assert_msg(o.body_len == strlen(body) && !memcmp(o.body, body, o.body_len),
-			      "\"%.*s\" by %zu: \"%.*s\"", STR_ARG(in), step, (int)o.body_len, o.body);
+		ck_assert_msg(o.body_len == strlen(body) &&
+				      !memcmp(o.body, body, o.body_len),
+			      "\"%.*s\" by %zu: \"%.*s\"", STR_ARG(in), step,
+			      (int)o.body_len, o.body);
 		ck_assert_str_eq(o.trailers, trailers);
 		ck_assert_uint_eq(o.left, left);
 	}
@@ -155,8 +161,10 @@ int
 main(void)
 {
 	const TTest *const tests[] = {
-		bodies_end_where_they_end, odd_chunks_are_refused,
-		extensions_and_trailers_have_a_bound, pieces_are_as_large_as_what_is_there,
+		bodies_end_where_they_end,
+		odd_chunks_are_refused,
+		extensions_and_trailers_have_a_bound,
+		pieces_are_as_large_as_what_is_there,
 		trailers_that_decide_something_are_dropped,
 	};
 

@@ -259,7 +259,8 @@ START_TEST(connection_names_what_is_not_forwarded)
 			       "Proxy-Connection: x\r\n\r\n"));
 	ck_assert(headers_find(h, STR("x-one"))->hop);
 	ck_assert(headers_next(h, headers_find(h, STR("x-one")))->hop);
-	ck_assert(headers_get(h, TOKEN_COOKIE)->hop && headers_get(h, TOKEN_KEEP_ALIVE)->hop);
+	ck_assert(headers_get(h, TOKEN_COOKIE)->hop &&
+		  headers_get(h, TOKEN_KEEP_ALIVE)->hop);
 	ck_assert(headers_get(h, TOKEN_CONNECTION)->hop && headers_get(h, TOKEN_TE)->hop);
 	ck_assert(headers_get(h, TOKEN_PROXY_CONNECTION)->hop);
 	ck_assert(!headers_get(h, TOKEN_HOST)->hop);
@@ -408,11 +409,17 @@ int
 main(void)
 {
 	const TTest *const tests[] = {
-		all_odd_requests_are_refused, good_requests_are_taken, lines_are_cut_and_known,
-		what_follows_the_head_is_left, connection_names_what_is_not_forwarded,
-		connection_may_not_name_without_end, upgrade_needs_both_lines_and_is_never_h2c,
-		expect_continue_needs_a_body_and_1_1, limits_hold_to_the_byte,
-		many_lines_grow_the_table_and_drops_do_not, slices_follow_a_copy,
+		all_odd_requests_are_refused,
+		good_requests_are_taken,
+		lines_are_cut_and_known,
+		what_follows_the_head_is_left,
+		connection_names_what_is_not_forwarded,
+		connection_may_not_name_without_end,
+		upgrade_needs_both_lines_and_is_never_h2c,
+		expect_continue_needs_a_body_and_1_1,
+		limits_hold_to_the_byte,
+		many_lines_grow_the_table_and_drops_do_not,
+		slices_follow_a_copy,
 	};
 
 	return unit_run("h1_request", tests, sizeof(tests) / sizeof(*tests));

@@ -11,7 +11,8 @@ html(const char *accept)
 	struct local_answer a;
 
 	arena_init(&arena, NULL, 0, 1 << 20);
-	a = local_problem(&arena, FAULT_NO_ROUTE, 404, STR_NONE, STR("/"), STR_NONE, str_of(accept));
+	a = local_problem(&arena, FAULT_NO_ROUTE, 404, STR_NONE, STR("/"), STR_NONE,
+			  str_of(accept));
 
 	bool is = str_starts(a.type, STR("text/html"));
 
@@ -83,8 +84,8 @@ START_TEST(long_paths_are_cut)
 
 	arena_init(&arena, NULL, 0, 1 << 20);
 	memset(path, '\x01', sizeof(path));
-	a = local_problem(&arena, FAULT_NO_ROUTE, 404, STR_NONE, (struct str){ path, sizeof(path) },
-			  STR_NONE, STR_NONE);
+	a = local_problem(&arena, FAULT_NO_ROUTE, 404, STR_NONE,
+			  (struct str){ path, sizeof(path) }, STR_NONE, STR_NONE);
 	ck_assert_uint_lt(a.body.len, 4096);
 	ck_assert(str_ends(a.body, STR("}\n")));
 	arena_reset(&arena);
@@ -94,9 +95,11 @@ END_TEST
 START_TEST(every_fault_has_its_words)
 {
 	for (int f = FAULT_NONE + 1; f < FAULT_COUNT; f++) {
-		ck_assert(fault_info[f].reason.len && fault_info[f].text.len && fault_info[f].token.len);
+		ck_assert(fault_info[f].reason.len && fault_info[f].text.len &&
+			  fault_info[f].token.len);
 		if (fault_info[f].status)
-			ck_assert_msg(h1_reason(fault_info[f].status).len, "%d", fault_info[f].status);
+			ck_assert_msg(h1_reason(fault_info[f].status).len, "%d",
+				      fault_info[f].status);
 	}
 	ck_assert_int_eq(fault_info[FAULT_BAD_VERSION].status, 505);
 	ck_assert_int_eq(fault_info[FAULT_UPSTREAM_CLOSED].retry, FAULT_RETRY_SAFE);
@@ -107,7 +110,10 @@ int
 main(void)
 {
 	const TTest *const tests[] = {
-		html_only_for_who_prefers_it, problems_are_json, html_is_escaped, long_paths_are_cut,
+		html_only_for_who_prefers_it,
+		problems_are_json,
+		html_is_escaped,
+		long_paths_are_cut,
 		every_fault_has_its_words,
 	};
 

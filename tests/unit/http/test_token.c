@@ -8,7 +8,8 @@
 START_TEST(every_name_is_known_in_any_case)
 {
 	for (int t = 1; t < TOKEN_COUNT; t++) {
-		char *upper = malloc(token_name[t].len), *mixed = malloc(token_name[t].len);
+		char *upper = malloc(token_name[t].len),
+		     *mixed = malloc(token_name[t].len);
 
 		for (size_t i = 0; i < token_name[t].len; i++) {
 			upper[i] = (char)toupper(token_name[t].at[i]);
@@ -16,8 +17,10 @@ START_TEST(every_name_is_known_in_any_case)
 		}
 		ck_assert_msg(token_of(token_name[t]) == (enum token)t, "no slot for \"%.*s\"",
 			      STR_ARG(token_name[t]));
-		ck_assert(token_of((struct str){ upper, token_name[t].len }) == (enum token)t);
-		ck_assert(token_of((struct str){ mixed, token_name[t].len }) == (enum token)t);
+		ck_assert(token_of((struct str){ upper, token_name[t].len }) ==
+			  (enum token)t);
+		ck_assert(token_of((struct str){ mixed, token_name[t].len }) ==
+			  (enum token)t);
 		free(upper);
 		free(mixed);
 	}
@@ -37,8 +40,10 @@ START_TEST(one_other_byte_makes_another_name)
 		for (size_t i = 0; i < name.len; i++)
 			for (int c = 0; c < 256; c++) {
 				odd[i] = (char)c;
-				ck_assert_int_eq(token_of((struct str){ odd, name.len }) == (enum token)t,
-						 char_lower((unsigned char)c) == name.at[i]);
+				ck_assert_int_eq(
+					token_of((struct str){ odd, name.len }) ==
+						(enum token)t,
+					char_lower((unsigned char)c) == name.at[i]);
 				odd[i] = name.at[i];
 			}
 		free(odd);
@@ -61,7 +66,8 @@ START_TEST(classes_are_those_of_the_rfcs)
 
 		ck_assert_msg(!!(scan_class[c] & SCAN_TOKEN) ==
 			      (c < 128 && in_class((unsigned char)c, "!#$%&'*+-.^_`|~")), "%d", c);
-		ck_assert_msg(!!(scan_class[c] & SCAN_TARGET) == (visible && c != '#'), "%d", c);
+		ck_assert_msg(!!(scan_class[c] & SCAN_TARGET) == (visible && c != '#'),
+			      "%d", c);
 		ck_assert_msg(!!(scan_class[c] & SCAN_VALUE) ==
 			      (visible || c == ' ' || c == '\t' || c > 0x7f), "%d", c);
 		ck_assert_msg(!!(scan_class[c] & SCAN_HOST) ==
@@ -83,7 +89,8 @@ compare(scan_fn *plain, scan_fn *fast, size_t n, size_t at, int c, size_t from)
 	memset(block, 'a', n);
 	if (at < n)
 		block[at] = (char)c;
-	ck_assert_msg(plain(block + from, block + n, block) == fast(block + from, block + n, block),
+	ck_assert_msg(plain(block + from, block + n, block) ==
+			      fast(block + from, block + n, block),
 		      "byte %d at %zu of %zu, from %zu", c, at, n, from);
 	free(block);
 }
@@ -94,11 +101,16 @@ START_TEST(both_ways_to_scan_agree)
 		for (size_t at = 0; at <= n; at += n < 18 ? 1 : 5)
 			for (int c = 0; c < 256; c++)
 				for (size_t from = 0; from <= n; from += 9) {
-					compare(scan_name_plain, scan_name_sse2, n, at, c, from);
-					compare(scan_value_plain, scan_value_sse2, n, at, c, from);
-					compare(scan_target_plain, scan_target_sse2, n, at, c, from);
-					compare(scan_host_plain, scan_host_sse2, n, at, c, from);
-					compare(scan_path_plain, scan_path_sse2, n, at, c, from);
+					compare(scan_name_plain, scan_name_sse2, n, at, c,
+						from);
+					compare(scan_value_plain, scan_value_sse2, n, at,
+						c, from);
+					compare(scan_target_plain, scan_target_sse2, n,
+						at, c, from);
+					compare(scan_host_plain, scan_host_sse2, n, at, c,
+						from);
+					compare(scan_path_plain, scan_path_sse2, n, at, c,
+						from);
 				}
 }
 END_TEST

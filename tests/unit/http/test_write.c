@@ -5,7 +5,8 @@
 #include "base/clock.h"
 #include "tests/unit/http/feed.h"
 
-/* Parses `head`, writes it, compares; the writer must keep within the size that it announced. */
+/* Parses `head`, writes it, compares; the writer must keep within the size that it
+ * announced. */
 static void
 writes(struct feed *f, const struct h1_head *how, const char *wanted)
 {
@@ -57,8 +58,10 @@ START_TEST(framing_is_the_writers)
 		 "POST / HTTP/1.1\r\nHost: h\r\nA: b\r\nContent-Length: 7\r\n\r\n");
 	forwards(false, length, (struct h1_head){ .framing = H1_CHUNKED },
 		 "POST / HTTP/1.1\r\nHost: h\r\nA: b\r\nTransfer-Encoding: chunked\r\n\r\n");
-	forwards(false, chunked, (struct h1_head){ .framing = H1_LENGTH, .length = UINT64_MAX },
-		 "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 18446744073709551615\r\n\r\n");
+	forwards(false, chunked,
+		 (struct h1_head){ .framing = H1_LENGTH, .length = UINT64_MAX },
+		 "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: "
+		 "18446744073709551615\r\n\r\n");
 	forwards(false, chunked, (struct h1_head){ .framing = H1_NO_FRAMING },
 		 "POST / HTTP/1.1\r\nHost: h\r\n\r\n");
 }
@@ -157,9 +160,13 @@ int
 main(void)
 {
 	const TTest *const tests[] = {
-		requests_are_forwarded, framing_is_the_writers, hop_by_hop_lines_are_left_out,
-		connection_is_written_when_asked_for, responses_are_forwarded,
-		a_date_is_added_where_there_is_none, changed_lines_break_the_run,
+		requests_are_forwarded,
+		framing_is_the_writers,
+		hop_by_hop_lines_are_left_out,
+		connection_is_written_when_asked_for,
+		responses_are_forwarded,
+		a_date_is_added_where_there_is_none,
+		changed_lines_break_the_run,
 		what_templates_let_through_cannot_end_a_line,
 	};
 
