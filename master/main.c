@@ -34,6 +34,16 @@ static const struct option options[] = {
 };
 
 static int
+help(void)
+{
+	fputs(usage, stdout);
+	for (const struct cli_verb *v = cli_verbs; v->name; v++)
+		printf("  postern %-15s %s\n", v->name, v->help);
+	fputs("\nEach verb prints its options with --help.\n", stdout);
+	return 0;
+}
+
+static int
 check(char *program, char *file)
 {
 	char verb[] = "check", option[] = "-c";
@@ -87,8 +97,7 @@ main(int argc, char **argv)
 			printf("postern %s\n", POSTERN_VERSION);
 			return 0;
 		case 'h':
-			fputs(usage, stdout);
-			return 0;
+			return help();
 		case OPTION_SINGLE:
 			single = true;
 			break;
