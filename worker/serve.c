@@ -287,6 +287,9 @@ serve_stop(struct worker *w, bool close_idle)
 void
 serve_cut(struct worker *w)
 {
+	while (!list_empty(&w->listens))
+		listen_stop(list_entry(w->listens.next, struct listen, link), false);
+	serve_abort(w);
 	while (!list_empty(&w->exchanges)) {
 		struct exchange *x = list_entry(w->exchanges.next, struct exchange, link);
 
@@ -294,4 +297,16 @@ serve_cut(struct worker *w)
 	}
 	while (!list_empty(&w->conns))
 		h1_close(list_entry(w->conns.next, struct h1, link));
+}
+
+void
+serve_end(struct worker *w)
+{
+	while (!list_empty(&w->sites)) {
+		struct site *s = list_entry(w->sites.next, struct site, link);
+
+		list_remove(&s->link);
+		site_unpin(s);
+		free(s);
+	}
 }

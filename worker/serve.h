@@ -30,7 +30,9 @@ void serve_abort(struct worker *);
 
 /* Stops accepting (what is in the queues is accepted). `idle` connections are closed too. */
 void serve_stop(struct worker *, bool close_idle);
-/* Closes every client connection, whatever it is doing. */
+/* Stops accepting and closes every client connection, whatever it is doing. */
 void serve_cut(struct worker *);
+/* After the turn that followed serve_cut(): frees what is left. */
+void serve_end(struct worker *);
 
 #endif

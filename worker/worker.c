@@ -299,6 +299,7 @@ end(struct worker *w)
 	generation_tick(w, false);
 	generation_unref(w->gen);
 	loop_turn(&w->loop, 0);
+	serve_end(w);
 	exchange_free_rest(w);
 	publish(w);
 	loop_free(&w->loop);
