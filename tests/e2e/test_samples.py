@@ -24,6 +24,17 @@ def test_sample(path):
     assert "warning" not in out + err, out + err
 
 
+def test_configuration_of_the_readme(tmp_path):
+    with open(os.path.join(ROOT, "README.md")) as f:
+        blocks = re.findall(r"^```\n(.*?)^```$", f.read(), re.M | re.S)
+    blocks = [b for b in blocks if "services:" in b]
+    assert len(blocks) == 1
+    path = tmp_path / "postern.conf"
+    path.write_text(blocks[0])
+    code, out, err = run("check", "-c", str(path))
+    assert code == 0 and "warning" not in out + err, out + err
+
+
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd-analyze")
 def test_unit_is_sandboxed():
     """Debian's nginx and haproxy units score 9.6."""
