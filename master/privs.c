@@ -40,6 +40,14 @@ privs_identity(struct identity *id, struct str user)
 	return 0;
 }
 
+bool
+privs_is_me(const char *user)
+{
+	const struct passwd *pw = getpwnam(user);
+
+	return pw && pw->pw_uid == geteuid();
+}
+
 int
 privs_directory(const char *path, const struct identity *id)
 {
@@ -70,13 +78,13 @@ privs_directory(const char *path, const struct identity *id)
 	return 0;
 }
 
-void
+int
 privs_files(int64_t max_files)
 {
 	struct rlimit now, want;
 
 	if (getrlimit(RLIMIT_NOFILE, &now) < 0)
-		return;
+		return -1;
 	want = now;
 	want.rlim_cur = now.rlim_max;
 	if (max_files > 0) {
@@ -85,25 +93,21 @@ privs_files(int64_t max_files)
 			want.rlim_max = want.rlim_cur;
 	}
 	if (setrlimit(RLIMIT_NOFILE, &want) == 0)
-		return;
+		return 0;
 	want.rlim_cur = want.rlim_max = now.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &want);
-	if (max_files > 0)
-		log_warn("gateway.max_files: %lld open files are more than allowed: %llu",
-			 (long long)max_files, (unsigned long long)now.rlim_max);
+	return -1;
 }
 
-static void
-core_dumps_set(bool wanted)
+void
+privs_core(bool wanted)
 {
 	struct rlimit limit;
 
-	if (getrlimit(RLIMIT_CORE, &limit) == 0) {
-		limit.rlim_cur = wanted ? limit.rlim_max : 0;
-		setrlimit(RLIMIT_CORE, &limit);
-	}
-	/* After the change of user, which clears it. */
-	prctl(PR_SET_DUMPABLE, wanted ? 1L : 0L, 0L, 0L, 0L);
+	if (getrlimit(RLIMIT_CORE, &limit) < 0)
+		return;
+	limit.rlim_cur = wanted ? limit.rlim_max : 0;
+	setrlimit(RLIMIT_CORE, &limit);
 }
 
 void
@@ -116,7 +120,9 @@ privs_drop(const struct identity *id, bool core_dumps)
 		_exit(1);
 	}
 	prctl(PR_SET_NO_NEW_PRIVS, 1L, 0L, 0L, 0L);
-	core_dumps_set(core_dumps);
+	privs_core(core_dumps);
+	/* The change of user clears it; so last. */
+	prctl(PR_SET_DUMPABLE, core_dumps ? 1L : 0L, 0L, 0L, 0L);
 }
 
 unsigned

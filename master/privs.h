@@ -20,11 +20,18 @@ struct identity {
 /* Looks `user` up; empty: stay. Without being root we cannot but stay. -1 with errno: there is no such user. */
 int privs_identity(struct identity *, struct str user);
 
+/* Whether this is the name of the user that we are. */
+bool privs_is_me(const char *user);
+
 /* Makes a directory and those above it if missing; a new one belongs to the identity. -1 with errno. */
 int privs_directory(const char *path, const struct identity *);
 
-/* Raises the number of open files to `max_files`, or as high as allowed (0). */
-void privs_files(int64_t max_files);
+/* Raises the number of open files to `max_files`, or as high as allowed (0). -1: that many are not allowed,
+ * it is as high as it can be. */
+int privs_files(int64_t max_files);
+
+/* Size limit of core dumps: none, or as allowed. */
+void privs_core(bool wanted);
 
 /* Core dumps as wanted, no new privileges, the identity. Does not return if the identity cannot be had:
  * nothing serves with more rights than it was given. */

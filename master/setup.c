@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -153,13 +154,22 @@ setup_in_builder(void *master, const struct conf_gateway *g, struct stats *stats
 void
 setup_warn(const struct master *m, const struct conf_gateway *g)
 {
-	if (g->user.len && geteuid() != 0)
-		log_warn("not started as root: gateway.user = \"%.*s\" changes nothing",
-			 STR_ARG(g->user));
+	struct rlimit files;
+	struct identity id;
+	char *user = text_of(g->user);
+
+	if (geteuid() != 0 && g->user.len && !privs_is_me(user))
+		log_warn("not started as root: gateway.user = \"%s\" changes nothing", user);
+	else if (geteuid() == 0 && privs_identity(&id, g->user) == 0 && id.uid != m->identity.uid)
+		log_warn("gateway.user changes at the next start, not by a reload");
+	free(user);
 	if (!str_eq(g->rundir, str_of(m->rundir)))
 		log_warn("gateway.rundir changes at the next start, not by a reload");
-	if (geteuid() == 0 && !str_eq(g->user, str_of(m->identity.name)))
-		log_warn("gateway.user changes at the next start, not by a reload");
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && g->max_files > (int64_t)files.rlim_max &&
+	    privs_files(g->max_files) < 0)
+		log_warn("gateway.max_files: %lld open files are more than allowed: %llu",
+			 (long long)g->max_files, (unsigned long long)files.rlim_max);
+	privs_core(g->core_dumps);
 }
 
 unsigned
