@@ -318,6 +318,9 @@ scan_next(struct scan *s)
 			end = comment(s, at);
 			if (!end)
 				break;
+			/* libconfig would take it for the end of the text. */
+			if (memchr(s->text.at + at, '\0', end - at))
+				diag_error(s->diag, 114, scan_where(s, at, end), "a NUL has no place here");
 			if (s->comments)
 				return token(s, SCAN_COMMENT, at, end);
 			s->at = end;
