@@ -63,7 +63,7 @@ header_value(struct exchange *x, const struct headers *h, struct str name,
 	return first ? join(x, h, first) : STR_NONE;
 }
 
-GETTER(client_ip) { return address(x, &x->client_addr); }
+GETTER(client_ip) { return exchange_client_ip(x); }
 GETTER(client_port) { return number(x, x->client_addr.port); }
 GETTER(peer_ip) { return address(x, &x->peer); }
 GETTER(method) { return x->request.method_text; }

@@ -15,7 +15,18 @@ struct logline {
 	char *(*escape)(char *to, char *end, struct str);
 };
 
-void logline_raw(struct logline *, struct str);         /* our own text */
+/* Our own text. */
+static inline void
+logline_raw(struct logline *l, struct str s)
+{
+	if (s.len > (size_t)(l->end - l->at)) {
+		l->full = true;
+		return;
+	}
+	if (s.len)
+		l->at = mempcpy(l->at, s.at, s.len);
+}
+
 void logline_value(struct logline *, struct str);       /* escaped */
 void logline_u64(struct logline *, uint64_t);
 
