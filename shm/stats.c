@@ -11,7 +11,7 @@ const struct metric_info metric_info[METRIC_COUNT] = {
 #undef METRIC
 };
 
-enum { INDEX_SLOTS = 2 * SERIES_MAX };
+enum { INDEX_SLOTS = 2 * SERIES_MAX, NAMES_RESERVED = 512 };   /* names at a time */
 
 /* From a name to its number. An entry of `slot` stands before the count covers it; one
  * that a killed process left names a row that is free or another's, and is passed over
@@ -25,6 +25,7 @@ struct series_index {
 _Static_assert(sizeof(struct stats_page) % 64 == 0, "no line has two writers");
 _Static_assert(sizeof(struct series_name) == 128, "names lie in the region");
 _Static_assert((INDEX_SLOTS & (INDEX_SLOTS - 1)) == 0, "masked");
+_Static_assert(SERIES_MAX % NAMES_RESERVED == 0, "the last ones are reserved as well");
 _Static_assert(METRIC_COUNT < 256, "one page of counters");
 _Static_assert(SLOTS_MAX == 256, "bits of struct stats_rows");
 
@@ -151,7 +152,8 @@ series_intern(struct stats *s, enum series_kind kind, struct str name)
 	if (count == SERIES_MAX)
 		return 0;
 	n = &s->names[count];
-	if (region_reserve(s->region, n, sizeof(*n)) < 0)
+	if (count % NAMES_RESERVED == 0 &&
+	    region_reserve(s->region, n, NAMES_RESERVED * sizeof(*n)) < 0)
 		return 0;
 	n->len = (uint32_t)kept.len;
 	memcpy(n->name, kept.at, kept.len);
