@@ -24,7 +24,7 @@ enum kind { KIND_FILE, KIND_STREAM, KIND_SYSLOG };
 enum way {
 	WAY_WRITE,                      /* never waits: a file, or opened O_NONBLOCK */
 	WAY_SEND,                       /* a stream socket, such as journald's */
-	WAY_POLL,                       /* a blocking pipe: asked first, in small pieces */
+	WAY_POLL,                       /* a blocking pipe: asked first, in pieces */
 	WAY_DATAGRAM,                   /* a line each */
 };
 
