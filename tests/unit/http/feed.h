@@ -67,9 +67,25 @@ feed_all(struct feed *f, struct str head)
 		      STR_ARG(fault_info[fault].reason), f->used, STR_ARG(fault_info[f->fault].reason));
 }
 
+/* Whatever follows a mistake does not mend it. */
+static inline void
+feed_more(struct feed *f, struct str head, enum fault fault)
+{
+	struct str more = STR("X-More: than a vector holds\r\nHost: more\r\n\r\n");
+	char *all = malloc(head.len + more.len);
+
+	memcpy(all, head.at, head.len);
+	memcpy(all + head.len, more.at, more.len);
+	feed_once(f, (struct str){ all, head.len + more.len });
+	ck_assert_msg(f->used == -1 && f->fault == fault, "\"%.*s\" and more: %td, %.*s",
+		      STR_ARG(head), f->used, STR_ARG(fault_info[f->fault].reason));
+	free(all);
+}
+
 static inline void
 feed_wants_fault(struct feed *f, struct str head, enum fault fault)
 {
+	feed_more(f, head, fault);
 	feed_all(f, head);
 	ck_assert_msg(f->used == -1 && f->fault == fault, "\"%.*s\": %td, %.*s, wanted %.*s",
 		      STR_ARG(head), f->used, STR_ARG(fault_info[f->fault].reason),

@@ -236,6 +236,31 @@ START_TEST(lines_are_cut_and_known)
 }
 END_TEST
 
+START_TEST(names_are_known_by_all_of_their_bytes)
+{
+	for (int t = 1; t < TOKEN_COUNT; t++) {
+		char name[32] = { 0 };
+
+		memcpy(name, token_name[t].at, token_name[t].len);
+		for (size_t i = 0; i <= token_name[t].len; i++) {
+			struct feed f;
+			struct str head;
+
+			if (i > 0)
+				name[i - 1] = token_name[t].at[i - 1];
+			if (i < token_name[t].len)
+				name[i] = name[i] == 'q' ? 'Z' : 'q';
+			feed_init(&f);
+			head = arena_printf(&f.arena, LINE "%s: some value of it\r\n", name);
+			feed_once(&f, arena_printf(&f.arena, "%.*sX-More: more\r\n\r\n",
+						   STR_ARG(head)));
+			ck_assert_uint_eq(f.msg.headers.at[0].token, token_of(str_of(name)));
+			feed_free(&f);
+		}
+	}
+}
+END_TEST
+
 START_TEST(what_follows_the_head_is_left)
 {
 	struct feed f;
@@ -412,6 +437,7 @@ main(void)
 		all_odd_requests_are_refused,
 		good_requests_are_taken,
 		lines_are_cut_and_known,
+		names_are_known_by_all_of_their_bytes,
 		what_follows_the_head_is_left,
 		connection_names_what_is_not_forwarded,
 		connection_may_not_name_without_end,
