@@ -254,7 +254,8 @@ START_TEST(names_are_known_by_all_of_their_bytes)
 			head = arena_printf(&f.arena, LINE "%s: some value of it\r\n", name);
 			feed_once(&f, arena_printf(&f.arena, "%.*sX-More: more\r\n\r\n",
 						   STR_ARG(head)));
-			ck_assert_uint_eq(f.msg.headers.at[0].token, token_of(str_of(name)));
+			ck_assert_uint_eq(f.msg.headers.at[0].token,
+					  token_of(str_of(name)));
 			feed_free(&f);
 		}
 	}
