@@ -5,24 +5,53 @@
 #include "base/clock.h"
 #include "worker/exchange/steps.h"
 #include "worker/exchange/template.h"
+#include "worker/http/uri.h"
 
 /* A kept body, the credit that was given meanwhile, and one reading beyond it. */
 enum { BACKOFF_MS = 50, KEEP_MAX = REPLAY_MAX + FLOW_WINDOW + LOOP_RBUF };
 
+/* "." or "..", however its dots are written. */
+static bool
+is_dot_segment(struct str s)
+{
+	unsigned dots = 0;
+
+	for (; s.len; dots++) {
+		size_t n = s.at[0] == '.' ? 1 : 3;
+
+		if (n == 3 && !str_caseeq(str_first(s, 3), STR("%2e")))
+			return false;
+		s = str_from(s, n);
+	}
+	return dots == 1 || dots == 2;
+}
+
+/* A capture that is part of a segment may be "..", a value of a header anything: neither may lead out of
+ * where the rewrite points. */
+static enum fault
+rewrite(struct exchange *x, const struct template *t)
+{
+	const struct conf_gateway *g = &x->gen->model->gateway;
+	struct uri_rules rules = { g->merge_slashes, (uint8_t)g->encoded_slash };
+	struct str to = template_eval_uri(t, x), rest = to, segment;
+
+	if (!to.len || to.at[0] != '/')
+		rest = to = x->path;
+	while (str_split(&rest, '/', &segment))
+		if (is_dot_segment(segment))
+			return FAULT_BAD_TARGET;
+	return uri_normalise(to, rules, &x->arena, &x->request.path);
+}
+
 /* What every attempt sends: done once. */
-static void
+static enum fault
 prepare(struct exchange *x)
 {
 	struct msg *m = &x->request;
 	const struct route *r = x->match.route;
+	enum fault f = r->rewrite ? rewrite(x, r->rewrite) : FAULT_NONE;
 
 	x->prepared = true;
-	if (r->rewrite) {
-		struct str to = template_eval_uri(r->rewrite, x);
-
-		/* Captures are pieces of a normalised path; values from headers may be anything. */
-		m->path = to.len && to.at[0] == '/' ? to : x->path;
-	}
 	/* h2c by Upgrade would take everything that follows past our rules (RFC 9113 §3.1 dropped it). */
 	if (m->upgrade && headers_list_has(m->upgrade_to, STR("h2c")))
 		m->upgrade = false;
@@ -30,6 +59,7 @@ prepare(struct exchange *x)
 		m->upgrade = false;
 	/* RFC 9110 §7.6.3 */
 	headers_add_token(&m->headers, &x->arena, TOKEN_VIA, m->minor ? STR("1.1 postern") : STR("1.0 postern"));
+	return f;
 }
 
 void
@@ -142,8 +172,10 @@ step_pick(struct exchange *x)
 
 	if (x->backing_off)
 		return STEP_STAY;
-	if (!x->prepared)
-		prepare(x);
+	if (!x->prepared && (f = prepare(x))) {
+		exchange_answer(x, f);
+		return STEP_ANSWER;
+	}
 	m = cluster_pick(x->cluster, x->tried);
 	if (!m && x->tried) {
 		/* All of them failed: perhaps they are just being restarted. */
@@ -180,17 +212,21 @@ step_send(struct exchange *x)
 	struct stream *u = x->upstream;
 	struct str kept = { x->kept, x->kept_len };
 
-	u->ops->send_head(u, &x->request, x->request_end && !kept.len, false);
+	bool trailers = x->trailers.n > 0;
+
+	u->ops->send_head(u, &x->request, x->request_end && !kept.len && !trailers, false);
 	x->head_sent = true;
 	/* A body is sent again only where the connection may turn out to be dead. */
 	x->keeping = x->reused && method_idempotent((enum method)x->request.method);
 	if (kept.len) {
-		x->upstream_blocked = u->ops->send_body(u, kept, x->request_end) > 0;
+		x->upstream_blocked = u->ops->send_body(u, kept, x->request_end && !trailers) > 0;
 		if (!x->keeping) {
 			forward_forget(x);
 			x->replay_lost = true;
 		}
 	}
+	if (trailers)
+		u->ops->send_trailers(u, &x->trailers);
 	if (!x->request_end)
 		x->client->ops->want(x->client, FLOW_WINDOW);
 	exchange_watch(x);
