@@ -7,8 +7,8 @@ import pytest
 from harness import Origin, config, make_request, reply, wait_for
 
 
-@pytest.mark.parametrize("delay", [0, 0.5])
-@pytest.mark.parametrize("body", [None, b"hello", b"x" * 300000])
+@pytest.mark.parametrize("delay", [0, 0.5, 2.5])
+@pytest.mark.parametrize("body", [None, b"hello", b"x" * 300000], ids=["none", "short", "long"])
 def test_half_close_gets_its_answer(gateway, origin, delay, body):
     def answer(r):
         threading.Event().wait(delay)
@@ -78,6 +78,19 @@ def test_reset_while_waiting(gateway, origin):
         c.request("GET", "/held")
         wait_for(lambda: o.heads, "the request at the origin")
         c.reset()
+    wait_for(o.conns[0].ended.is_set, "the end of the upstream connection")
+    assert o.conns[0].left
+    assert g.get("/").status == 200
+
+
+def test_close_while_waiting(gateway, origin):
+    """A close is at first a half-close like any other; that nobody is there is found out soon."""
+    o, go = held(origin)
+    g = gateway(config(o))
+    with g.client() as c:
+        c.request("GET", "/held")
+        wait_for(lambda: o.heads, "the request at the origin")
+        c.close()
     wait_for(o.conns[0].ended.is_set, "the end of the upstream connection")
     assert o.conns[0].left
     assert g.get("/").status == 200

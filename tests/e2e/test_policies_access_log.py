@@ -10,9 +10,9 @@ import pytest
 from harness import Origin, Truncated, config, make_request, reply, wait_for
 
 
-def make(gateway, origin, options="", answer=None, **kw):
+def make(start, origin, options="", answer=None, **kw):
     o = origin(answer) if answer else origin()
-    g = gateway(config(o, gateway=kw.pop("gateway", "") + ' policies = ( { type = "access-log"; path = "@DIR@/access.log"; %s } );' % options, **kw))
+    g = start(config(o, gateway=kw.pop("gateway", "") + ' policies = ( { type = "access-log"; path = "@DIR@/access.log"; %s } );' % options, **kw))
     return g, o
 
 

@@ -6,9 +6,9 @@ from harness import Origin, assert_problem, config, reply
 GOOD = "https://app.example.com"
 
 
-def make(gateway, origin, options, answer=(), **kw):
+def make(start, origin, options, answer=(), **kw):
     o = origin(lambda r: reply(200, b"ok", answer))
-    return gateway(config(o, policies='p: { type = "cors"; %s };' % options, service='policies = [ "p" ];', **kw)), o
+    return start(config(o, policies='p: { type = "cors"; %s };' % options, service='policies = [ "p" ];', **kw)), o
 
 
 def preflight(g, source, method="PUT", headers=None, target="/a"):

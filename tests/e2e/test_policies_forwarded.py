@@ -7,11 +7,11 @@ FORGED = [("X-Forwarded-For", "6.6.6.6"), ("X-Forwarded-Proto", "https"), ("X-Fo
           ("Forwarded", "for=6.6.6.6;proto=https"), ("X-Real-IP", "6.6.6.6"), ("X-Forwarded-Client-Cert", "Hash=x"), ("Client-Cert", ":x:"), ("Client-Cert-Chain", ":x:")]
 
 
-def make(gateway, origin, policy=None, **kw):
+def make(start, origin, policy=None, **kw):
     o = origin()
     if policy is not None:
         kw["service"] = 'policies = ( { type = "forwarded"; %s } );' % policy
-    return gateway(config(o, **kw)), o
+    return start(config(o, **kw)), o
 
 
 def test_default(gateway, origin):

@@ -6,9 +6,9 @@ from harness import Origin, assert_problem, config, reply
 USE = dict(service='policies = ( { type = "request-id"; %s } );')
 
 
-def make(gateway, origin, options="", **kw):
+def make(start, origin, options="", **kw):
     o = origin()
-    return gateway(config(o, service='policies = ( { type = "request-id"; %s } );' % options, **kw)), o
+    return start(config(o, service='policies = ( { type = "request-id"; %s } );' % options, **kw)), o
 
 
 def test_made_and_told(gateway, origin):

@@ -4,9 +4,9 @@ import pytest
 from harness import Origin, config
 
 
-def make(gateway, origin, policy, **kw):
+def make(start, origin, policy, **kw):
     o = origin()
-    return gateway(config(o, policies="p: { %s };" % policy, service='policies = [ "p" ];', **kw)), o
+    return start(config(o, policies="p: { %s };" % policy, service='policies = [ "p" ];', **kw)), o
 
 
 def test_respond(gateway, origin):

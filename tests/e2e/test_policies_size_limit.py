@@ -2,16 +2,16 @@
 from harness import Origin, assert_problem, chunked, config, make_request, wait_for
 
 
-def make(gateway, origin, options, **kw):
+def make(start, origin, options, **kw):
     o = origin()
-    return gateway(config(o, policies='p: { type = "size-limit"; %s };' % options, service='policies = [ "p" ];', **kw)), o
+    return start(config(o, policies='p: { type = "size-limit"; %s };' % options, service='policies = [ "p" ];', **kw)), o
 
 
 def test_body(gateway, origin):
     g, o = make(gateway, origin, 'max = "1KiB";')
     assert g.ask("POST", "/", body=b"x" * 1024).status == 200
     with g.client() as c:
-        c.send(make_request("POST", "/", [("Content-Length", "1025")]))
+        c.send(make_request("POST", "/", [("Content-Length", "1025")]) + b"x" * 1025)
         assert_problem(c.response(), 413, "body_too_large")
     assert len(o.requests) == 1 and len(o.heads) == 1
 
@@ -33,7 +33,7 @@ def test_chunked_body(gateway, origin):
 def test_cannot_raise(gateway, origin):
     g, o = make(gateway, origin, 'max = "1MiB";', gateway='limits: { body = "1KiB"; };')
     with g.client() as c:
-        c.send(make_request("POST", "/", [("Content-Length", "1025")]))
+        c.send(make_request("POST", "/", [("Content-Length", "1025")]) + b"x" * 1025)
         assert_problem(c.response(), 413, "body_too_large")
 
 

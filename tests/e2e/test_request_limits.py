@@ -134,7 +134,21 @@ def test_body_at_limit(gw):
 def test_body_over_limit(gw):
     g, o = gw
     with g.client() as c:
-        c.send(request(method=b"POST", lines=[b"Content-Length: 10241"]))
+        c.send(request(method=b"POST", lines=[b"Content-Length: 10241"]) + b"x" * 10241)
+        r = c.response()
+        assert_problem(r, 413, "body_too_large")
+        if not r.closes:                # then the body was taken and the next request is the next
+            c.send(request(b"/next"))
+            assert c.response().body == b"GET /next"
+            o.forget()
+    assert not o.heads
+
+
+def test_body_far_over_limit(gw):
+    """The answer does not wait for the body."""
+    g, o = gw
+    with g.client() as c:
+        c.send(request(method=b"POST", lines=[b"Content-Length: 10000000"]))
         r = c.response()
         assert_problem(r, 413, "body_too_large")
         assert r.closes

@@ -244,6 +244,7 @@ def test_host(gw, case):
 
 def test_host_must_be_one_reason(gw):
     refused(gw, b"GET /x HTTP/1.1\r\n\r\n" + EVIL, "bad_host")
+    gw[1].forget()
     refused(gw, b"GET http://other.example/x HTTP/1.1\r\n" + HOST + b"\r\n" + EVIL, "host_mismatch")
 
 
