@@ -107,18 +107,20 @@ wrong_type(struct conf_load *l, const struct conf_node *n, const char *key, cons
 }
 
 static int
-unit_missing(struct conf_load *l, const struct conf_field *r, const struct conf_node *n)
+unit_missing(struct conf_load *l, const struct conf_field *r, const struct conf_node *n, long long v)
 {
 	struct where w = conf_where(n);
+	char size[32];
 
+	put_size(size, (uint64_t)v);
 	if (r->kind == CONF_KIND_DURATION)
-		conf_error(l, 206, w, "\"%s\" needs a unit: \"%llds\" or \"%lldms\"", r->key, n->number,
-			   n->number);
-	else if (r->kind == CONF_KIND_SIZE)
-		conf_error(l, 206, w, "\"%s\" needs a unit: \"%lldB\" or \"%lldKiB\"", r->key, n->number,
-			   n->number);
+		conf_error(l, 206, w, "\"%s\" needs a unit: \"%llds\" or \"%lldms\"", r->key, v, v);
+	else if (r->kind == CONF_KIND_SHARE)
+		conf_error(l, 206, w, "\"%s\" needs a percent sign: \"%lld%%\"", r->key, v);
+	else if (v && v % 1024 == 0)
+		conf_error(l, 206, w, "\"%s\" needs a unit: \"%s\"", r->key, size);
 	else
-		conf_error(l, 206, w, "\"%s\" needs a percent sign: \"%lld%%\"", r->key, n->number);
+		conf_error(l, 206, w, "\"%s\" needs a unit: \"%lldB\" or \"%lldKiB\"", r->key, v, v);
 	return -1;
 }
 
@@ -143,12 +145,17 @@ quantity(struct conf_load *l, const struct conf_field *r, const struct conf_node
 	uint64_t v = 0;
 
 	if (n && n->kind == CONF_NODE_INT)
-		return unit_missing(l, r, n);
+		return unit_missing(l, r, n, n->number);
 	if (n && n->kind != CONF_NODE_STRING)
 		return wrong_type(l, n, r->key, r->kind == CONF_KIND_SIZE ? "\"64KiB\"" :
 				  r->kind == CONF_KIND_SHARE ? "\"20%\"" : "\"30s\"");
 	if (n && conf_text(l, n, &text) < 0)
 		return -1;
+
+	unsigned long long bare;
+
+	if (n && str_u64(text, 1ull << 40, &bare))
+		return unit_missing(l, r, n, (long long)bare);
 	if (r->kind == CONF_KIND_SHARE) {
 		if (conf_share(text, to, &error) == 0)
 			return 0;
@@ -185,7 +192,7 @@ static int
 enumeration(struct conf_load *l, const struct conf_field *r, const struct conf_node *n, struct str text, int *to)
 {
 	if (n && n->kind != CONF_NODE_STRING)
-		return wrong_type(l, n, r->key, suggest_word(&l->scratch, STR(""), r->words) + 12);
+		return wrong_type(l, n, r->key, suggest_word(&l->scratch, STR(""), r->words) + 8);
 	if (n && conf_text(l, n, &text) < 0)
 		return -1;
 	for (int i = 0; r->words[i]; i++)

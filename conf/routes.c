@@ -230,7 +230,7 @@ _Static_assert(R(npolicies) == R(policies) + sizeof(void *), "struct uses lies i
 
 /* Exactly one of to, redirect, respond. */
 static int
-action(struct conf_load *l, const struct conf_node *n, struct conf_route *r)
+action(struct conf_load *l, const struct conf_node *n, struct conf_route *r, bool clean)
 {
 	static const char *const keys[] = { "to", "redirect", "respond" };
 	const struct conf_node *first = NULL;
@@ -248,7 +248,8 @@ action(struct conf_load *l, const struct conf_node *n, struct conf_route *r)
 		first = k;
 		r->action = (enum conf_action)i;
 	}
-	if (first)
+	/* A slip in a name may be why there is none. */
+	if (first || !clean)
 		return 0;
 	conf_error(l, 215, conf_where(n), "it does nothing: one of \"to\", \"redirect\" and \"respond\" is missing");
 	return -1;
@@ -277,7 +278,7 @@ route(struct conf_load *l, const struct conf_node *n, struct conf_route *r, size
 
 	if (!r->name.len)
 		r->name = given;
-	if (action(l, n, r) < 0)
+	if (action(l, n, r, result == 0) < 0)
 		result = -1;
 	if (result == 0 && r->timeout.total && r->timeout.response > r->timeout.total)
 		conf_warn(l, 217, conf_where(conf_member(conf_member(n, "timeout"), "response")),

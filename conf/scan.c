@@ -125,6 +125,19 @@ escape(struct scan *s, uint32_t at)
 		diag_error(s->diag, 114, scan_where(s, at, at + 4), "a string cannot have a NUL in it");
 }
 
+/* Where a string without its quote was probably meant to end. */
+static uint32_t
+torn(struct scan *s, uint32_t at)
+{
+	uint32_t end = at + 1;
+
+	diag_error(s->diag, 101, scan_where(s, at, at + 1), "this string is not closed");
+	s->torn = true;
+	while (end < s->text.len && !strchr(";,)]}\n", s->text.at[end]))
+		end++;
+	return end;
+}
+
 /* A string over several lines is believed only when what follows may follow a string: else
  * its first quote was never closed, and the quote found opens another one. */
 static bool
@@ -155,12 +168,8 @@ string(struct scan *s, uint32_t at)
 		else if (c == '\0')
 			nul = true;
 	}
-	if (p >= size || (newline && !plausible_end(s, p + 1))) {
-		uint32_t end = newline ? newline : size;
-
-		diag_error(s->diag, 101, scan_where(s, at, at + 1), "this string is not closed");
-		return token(s, SCAN_STRING, at, end);
-	}
+	if (p >= size || (newline && !plausible_end(s, p + 1)) || is(byte(s, p + 1), NAME))
+		return token(s, SCAN_STRING, at, torn(s, at));
 	if (nul)
 		diag_error(s->diag, 114, scan_where(s, at, p + 1), "a string cannot have a NUL in it");
 	if (p - at > SCAN_STRING_MAX)

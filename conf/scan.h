@@ -36,6 +36,7 @@ struct scan {
 	uint32_t at;                    /* what is read next */
 	uint32_t *lines, nlines;        /* offset of the first byte of each */
 	uint32_t hint;                  /* the line that was asked for last */
+	bool torn;                      /* a string was not closed: brackets may not add up */
 	bool comments;                  /* they are tokens; else passed over */
 };
 

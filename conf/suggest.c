@@ -144,8 +144,10 @@ keys(struct arena *a, const struct conf_field *rows)
 	while (rows[n].key)
 		n++;
 	all = arena_alloc(a, (n + 1) * sizeof(*all));
-	for (size_t i = 0; i < n; i++)
-		all[i] = rows[i].key;
+	n = 0;
+	for (const struct conf_field *r = rows; r->key; r++)
+		if (!(r->flags & CONF_F_LATER))
+			all[n++] = r->key;
 	all[n] = NULL;
 	return all;
 }

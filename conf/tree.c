@@ -61,6 +61,15 @@ give_up(struct tree *t)
 		stop(t);
 }
 
+/* After a string without end, brackets that do not add up are its fault: one finding is enough. */
+static bool
+lost(struct tree *t)
+{
+	if (t->scan->torn)
+		stop(t);
+	return t->scan->torn;
+}
+
 static bool
 starts_value(enum scan_kind k)
 {
@@ -162,7 +171,7 @@ suspect(struct tree *t, struct scan_token open)
 static void
 unclosed(struct tree *t)
 {
-	if (t->stopped)
+	if (t->stopped || lost(t))
 		return;
 
 	struct scan_token open = t->suspected ? t->suspect : t->open[t->depth];
@@ -182,6 +191,8 @@ closes(struct tree *t)
 		suspect(t, t->open[d]);
 		return true;
 	}
+	if (lost(t))
+		return true;
 	while (d && closer(first(t, t->open[d])) != c)
 		d--;
 	if (d) {
@@ -285,7 +296,10 @@ bare_word(struct tree *t)
 				   str_caseeq(w, str_of(yes[i])) ? "true" : "false");
 			return;
 		}
-	diag_error(t->diag, 105, place, "a value needs quotes: \"%.*s\"", STR_ARG(w));
+	if (str_starts(w, STR("\xe2\x80")))
+		diag_error(t->diag, 105, place, "these are not the quotes of the language; write \"…\"");
+	else
+		diag_error(t->diag, 105, place, "a value needs quotes: \"%.*s\"", STR_ARG(w));
 }
 
 static void
@@ -319,7 +333,8 @@ semicolon_in_list(struct tree *t)
 		diag_error(t->diag, 107, place(t, semicolon), "no semicolon stands before the end of a list");
 		return true;
 	}
-	diag_error(t->diag, 102, place(t, open), "this %c is not closed before the semicolon", first(t, open));
+	if (!lost(t))
+		diag_error(t->diag, 102, place(t, open), "this %c is not closed before the semicolon", first(t, open));
 	return false;
 }
 

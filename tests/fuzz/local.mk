@@ -33,3 +33,8 @@ FUZZ_TARGETS += tests/fuzz/fuzz_image
 tests_fuzz_fuzz_image_SOURCES = tests/fuzz/fuzz_image.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_image_LDADD = $(LIBS_worker)
 tests_fuzz_fuzz_image_LDFLAGS = $(LINK_FUZZ)
+
+FUZZ_TARGETS += tests/fuzz/fuzz_conf
+tests_fuzz_fuzz_conf_SOURCES = tests/fuzz/fuzz_conf.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_conf_LDADD = $(LIBS_conf)
+tests_fuzz_fuzz_conf_LDFLAGS = $(LINK_FUZZ)
