@@ -940,8 +940,15 @@ def run(*args, binary=None, env=None, input=None, timeout=None, cwd=None):
     e.setdefault("ASAN_OPTIONS", "detect_leaks=0")
     e["NO_COLOR"] = "1"
     e.update(env or {})
-    p = subprocess.run([binary or POSTERN, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=e, input=input,
-                       timeout=timeout or DEADLINE + 10, cwd=cwd)
-    err = p.stderr.decode(errors="replace")
+    p = subprocess.Popen([binary or POSTERN, *args], stdin=subprocess.PIPE if input is not None else None,
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=e, cwd=cwd, start_new_session=True)
+    try:
+        out, err = p.communicate(input, timeout or DEADLINE + 10)
+    except subprocess.TimeoutExpired:
+        # Its children hold the pipes: a gateway that should not have started goes as a whole.
+        os.killpg(p.pid, signal.SIGKILL)
+        p.communicate()
+        raise
+    err = err.decode(errors="replace")
     assert "AddressSanitizer" not in err and "runtime error:" not in err, err
-    return p.returncode, p.stdout.decode(errors="replace"), err
+    return p.returncode, out.decode(errors="replace"), err
