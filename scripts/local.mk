@@ -11,6 +11,7 @@ SAMPLES = conf/samples/behind-firewall.conf conf/samples/browser-api.conf conf/s
 	conf/samples/websocket.conf
 dist_samples_DATA = $(SAMPLES)
 dist_doc_DATA = README.md CHANGELOG.md
+dist_man_MANS = master/postern.8
 
 # Files of the repository name the paths of Debian; these are the ones of this build.
 PATHS_SED = $(SED) -e 's|/usr/sbin/|$(sbindir)/|g' -e 's|/etc/postern|$(confdir)|g' \
