@@ -28,7 +28,8 @@ is_port(struct str s, uint16_t *port)
 	return true;
 }
 
-/* host:port at the last colon, [v6]:port; no port: rest is empty. False: the brackets are odd. */
+/* host:port at the last colon, [v6]:port; no port: rest is empty. False: the brackets are
+ * odd. */
 static bool
 host_port(struct str s, struct str *host, struct str *port, bool *v6)
 {
@@ -83,9 +84,11 @@ bind_error(struct str s)
 	if (!is_port(port, &number))
 		return "a port is 1 to 65535";
 	if (!host.len || str_eq(host, STR("*")))
-		return "write \"0.0.0.0:PORT\" for all IPv4 addresses, \"[::]:PORT\" for all IPv6 ones";
+		return "write \"0.0.0.0:PORT\" for all IPv4 addresses, \"[::]:PORT\" for "
+		       "all IPv6 ones";
 	if (str_eq(host, STR("localhost")))
-		return "names are not resolved here; write \"127.0.0.1:PORT\" or \"[::1]:PORT\"";
+		return "names are not resolved here; write \"127.0.0.1:PORT\" or "
+		       "\"[::1]:PORT\"";
 	if (!is_ip(host, v6 ? AF_INET6 : AF_INET))
 		return "this is no IP address, and names are not resolved here";
 	return NULL;
@@ -104,7 +107,8 @@ prefix_error(struct str s)
 	if (!v4 && !is_ip(ip, AF_INET6))
 		return "write an address, a prefix such as \"10.0.0.0/8\", or \"unix\"";
 	if (slash >= 0 && !str_u64(str_from(s, (size_t)slash + 1), v4 ? 32 : 128, &bits))
-		return v4 ? "a prefix of IPv4 has 0 to 32 bits" : "a prefix of IPv6 has 0 to 128 bits";
+		return v4 ? "a prefix of IPv4 has 0 to 32 bits"
+			  : "a prefix of IPv6 has 0 to 128 bits";
 	return NULL;
 }
 
@@ -133,7 +137,8 @@ is_host(struct str s)
 	for (size_t i = 0; i < s.len; i++) {
 		unsigned char c = char_lower((unsigned char)s.at[i]);
 
-		if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_'))
+		if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' ||
+		      c == '-' || c == '_'))
 			return false;
 	}
 	return true;
@@ -161,31 +166,42 @@ target_parse(struct conf_load *l, struct conf_target *t, struct str url, struct 
 		return error ? bad_target(l, w, url, error) : 0;
 	}
 	if (str_starts(url, STR("https://"))) {
-		conf_error(l, 209, w, "target \"%.*s\": https is not in this version of postern",
+		conf_error(l, 209, w,
+			   "target \"%.*s\": https is not in this version of postern",
 			   STR_ARG(str_first(url, 100)));
 		return -1;
 	}
 	if (!str_starts(url, STR("http://"))) {
 		if (memmem(url.at, url.len, "://", 3))
-			return bad_target(l, w, url, "the scheme is http://, or unix:/path for a socket");
-		return bad_target(l, w, url, arena_printf(&l->scratch, "write \"%s%.*s\"", url.len &&
-							  *url.at == '/' ? "unix:" : "http://",
-							  STR_ARG(str_first(url, 100))).at);
+			return bad_target(
+				l, w, url,
+				"the scheme is http://, or unix:/path for a socket");
+		return bad_target(
+			l, w, url,
+			arena_printf(&l->scratch, "write \"%s%.*s\"",
+				     url.len && *url.at == '/' ? "unix:" : "http://",
+				     STR_ARG(str_first(url, 100)))
+				.at);
 	}
 	rest = str_from(url, 7);
 	if (rest.len && rest.at[rest.len - 1] == '/')
 		rest.len--;
 	if (str_find(rest, '@') >= 0)
 		return bad_target(l, w, url, "a target has no user and password");
-	if (str_find(rest, '/') >= 0 || str_find(rest, '?') >= 0 || str_find(rest, '#') >= 0)
-		return bad_target(l, w, url, "a target has no path; use rewrite of the route");
+	if (str_find(rest, '/') >= 0 || str_find(rest, '?') >= 0 ||
+	    str_find(rest, '#') >= 0)
+		return bad_target(l, w, url,
+				  "a target has no path; use rewrite of the route");
 	if (!host_port(rest, &t->host, &port, &v6))
-		return bad_target(l, w, url, "write \"http://host:port\" or \"http://[::1]:port\"");
+		return bad_target(l, w, url,
+				  "write \"http://host:port\" or \"http://[::1]:port\"");
 	t->port = 80;
 	if (port.len && !is_port(port, &t->port))
 		return bad_target(l, w, url, "a port is 1 to 65535");
 	if (v6 ? !is_ip(t->host, AF_INET6) : !is_host(t->host))
-		return bad_target(l, w, url, v6 ? "this is no IPv6 address" : "this is no name of a host");
+		return bad_target(l, w, url,
+				  v6 ? "this is no IPv6 address"
+				     : "this is no name of a host");
 	/* Whoever calls getaddrinfo() wants its end. */
 	t->host = arena_str(l->image, t->host);
 	return 0;

@@ -1,7 +1,6 @@
 #include "conf/describe.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 
 #include "conf/reader.h"
 
@@ -26,7 +25,8 @@ wrap(FILE *out, const char *text, int indent, int width)
 			fputc('\n', out);
 			column = 0;
 		}
-		column += fprintf(out, column ? " %*s%.*s" : "%*s%.*s", column ? 0 : indent, "", n, text);
+		column += fprintf(out, column ? " %*s%.*s" : "%*s%.*s",
+				  column ? 0 : indent, "", n, text);
 		text += n;
 		text += strspn(text, " ");
 	}
@@ -98,7 +98,8 @@ say_row(const struct conf_field *r, const char *path, FILE *out)
 
 	fprintf(out, "%s: %s\n", path, r->help);
 	if (r->flags & CONF_F_LATER) {
-		fputs("  not in this version of postern; using it is an error (E209)\n", out);
+		fputs("  not in this version of postern; using it is an error (E209)\n",
+		      out);
 		return;
 	}
 	if (kind)
@@ -119,7 +120,9 @@ say_row(const struct conf_field *r, const char *path, FILE *out)
 	if (range_text(r, range, sizeof(range)))
 		fprintf(out, "  range    %s\n", range);
 	if (r->flags & CONF_F_SECRET)
-		fputs("  secret   \"file:/path\", \"cred:NAME\" or \"env:NAME\"; never printed\n", out);
+		fputs("  secret   \"file:/path\", \"cred:NAME\" or \"env:NAME\"; never "
+		      "printed\n",
+		      out);
 }
 
 static void
@@ -161,19 +164,22 @@ no_such(struct str part, const struct conf_field *rows, const char *above, FILE 
 
 	const char *near = diag_nearest(part, words);
 
-	fprintf(out, "no option \"%.*s\"%s%s", STR_ARG(part), *above ? " in " : "", above);
+	fprintf(out, "no option \"%.*s\"%s%s", STR_ARG(part), *above ? " in " : "",
+		above);
 	if (near)
 		fprintf(out, "; did you mean \"%s\"?", near);
 	fputc('\n', out);
 	return -1;
 }
 
-/* Names of things may stand in a path (upstreams.orders.retry), be NAME, or be left out. */
+/* Names of things may stand in a path (upstreams.orders.retry), be NAME, or be left out.
+ */
 static int
 describe_path(struct str key, const struct conf_type *const *types, FILE *out)
 {
 	const struct conf_field *rows = conf_rows, *row = NULL;
 	char path[PATH_MAX_LEN] = "";
+	size_t len = 0;
 	bool may_name = false, typed = false;
 	struct str part;
 
@@ -184,13 +190,11 @@ describe_path(struct str key, const struct conf_type *const *types, FILE *out)
 			may_name = false;
 			continue;
 		}
-		if (!r || strlen(path) + strlen(r->key) + 8 > sizeof(path))
+		if (!r || len + strlen(r->key) + 8 > sizeof(path))
 			return no_such(part, rows, path, out);
-		if (*path)
-			strcat(path, ".");
-		strcat(path, r->key);
-		if (r->flags & CONF_F_NAMED && key.at)
-			strcat(path, ".NAME");
+		len += (size_t)snprintf(path + len, sizeof(path) - len, "%s%s%s",
+					len ? "." : "", r->key,
+					r->flags & CONF_F_NAMED && key.at ? ".NAME" : "");
 		row = r;
 		rows = r->sub;
 		may_name = r->flags & CONF_F_NAMED;
@@ -230,10 +234,7 @@ describe_type(const struct conf_type *t, FILE *out)
 {
 	fprintf(out, "policy type \"%s\": %s\n\n", t->name, t->help);
 	for (const struct conf_field *r = t->fields; r->key; r++) {
-		char path[PATH_MAX_LEN];
-
-		snprintf(path, sizeof(path), "%s", r->key);
-		say_row(r, path, out);
+		say_row(r, r->key, out);
 		if (r->sub)
 			say_members(r->sub, out);
 	}
@@ -242,10 +243,10 @@ describe_type(const struct conf_type *t, FILE *out)
 int
 conf_describe(const char *key, const struct conf_type *const *types, FILE *out)
 {
-	size_t digits = strspn(*key ? key + 1 : key, "0123456789");
+	unsigned long long code;
 
-	if ((*key == 'E' || *key == 'W' || *key == 'e' || *key == 'w') && digits && !key[digits + 1])
-		return describe_code(atoi(key + 1), out);
+	if (*key && strchr("EWew", *key) && str_u64(str_of(key + 1), 999, &code))
+		return describe_code((int)code, out);
 	for (int i = 0; types[i]; i++)
 		if (strcmp(key, types[i]->name) == 0) {
 			describe_type(types[i], out);

@@ -7,8 +7,8 @@
 /* The body of postern.conf(5), in mdoc/man roff. */
 void conf_describe_manual(const struct conf_type *const *types, FILE *out);
 
-/* `key` such as "upstreams.NAME.timeout.connect", "services.routes.to", a policy type, or a code
- * such as "E204". -1 when there is none (a suggestion is printed to `out`). */
+/* `key` such as "upstreams.NAME.timeout.connect", "services.routes.to", a policy type, or
+ * a code such as "E204". -1 when there is none (a suggestion is printed to `out`). */
 int conf_describe(const char *key, const struct conf_type *const *types, FILE *out);
 
 #endif

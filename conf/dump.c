@@ -5,7 +5,8 @@ struct dump {
 	FILE *out;
 };
 
-static void group(struct dump *, const struct conf_field *rows, const struct conf_node *, int depth);
+static void
+group(struct dump *, const struct conf_field *rows, const struct conf_node *, int depth);
 
 static void
 indent(struct dump *d, int depth)
@@ -19,9 +20,14 @@ quoted(struct dump *d, struct str s)
 	fputc('"', d->out);
 	for (size_t i = 0; i < s.len; i++) {
 		unsigned char c = (unsigned char)s.at[i];
-		/* A backslash that stays one for libconfig is left alone, as people wrote it. */
-		const char *escape = c == '"' ? "\\\"" : c == '\\' ? "\\\\" : c == '\n' ? "\\n" :
-				     c == '\r' ? "\\r" : c == '\t' ? "\\t" : NULL;
+		/* A backslash that stays one for libconfig is left alone, as people wrote
+		 * it. */
+		const char *escape = c == '"'    ? "\\\""
+				     : c == '\\' ? "\\\\"
+				     : c == '\n' ? "\\n"
+				     : c == '\r' ? "\\r"
+				     : c == '\t' ? "\\t"
+						 : NULL;
 
 		if (escape)
 			fputs(escape, d->out);
@@ -33,7 +39,8 @@ quoted(struct dump *d, struct str s)
 	fputc('"', d->out);
 }
 
-/* Variables of the files are replaced; those of the environment may be secrets and stay. */
+/* Variables of the files are replaced; those of the environment may be secrets and stay.
+ */
 static struct str
 expanded(struct dump *d, struct str s)
 {
@@ -53,12 +60,15 @@ expanded(struct dump *d, struct str s)
 
 		struct str name = str_from(s, 6);
 		ptrdiff_t end = str_find(name, '}');
-		const struct conf_node *vars = conf_member(d->load->root, "vars"), *var = NULL;
+		const struct conf_node *vars = conf_member(d->load->root, "vars"),
+				       *var = NULL;
 
 		if (end >= 0 && vars)
-			var = conf_member(vars, arena_str(a, str_first(name, (size_t)end)).at);
+			var = conf_member(vars,
+					  arena_str(a, str_first(name, (size_t)end)).at);
 		if (var)
-			out = arena_printf(a, "%.*s%.*s", STR_ARG(out), STR_ARG(var->text));
+			out = arena_printf(a, "%.*s%.*s", STR_ARG(out),
+					   STR_ARG(var->text));
 		s = str_from(name, (size_t)end + 1);
 	}
 	return out;
@@ -67,7 +77,8 @@ expanded(struct dump *d, struct str s)
 static bool
 known_secret(struct str s)
 {
-	return str_starts(s, STR("file:")) || str_starts(s, STR("cred:")) || str_starts(s, STR("env:"));
+	return str_starts(s, STR("file:")) || str_starts(s, STR("cred:")) ||
+	       str_starts(s, STR("env:"));
 }
 
 static void
@@ -80,7 +91,8 @@ value(struct dump *d, const struct conf_field *r, const struct conf_node *n, int
 		fputs(n->number ? "true" : "false", d->out);
 		break;
 	case CONF_NODE_INT:
-		fprintf(d->out, "%lld%s", n->number, n->number != (int)n->number ? "L" : "");
+		fprintf(d->out, "%lld%s", n->number,
+			n->number != (int)n->number ? "L" : "");
 		break;
 	case CONF_NODE_FLOAT:
 		fprintf(d->out, "%#g", n->real);
@@ -127,7 +139,8 @@ setting(struct dump *d, const struct conf_field *r, const struct conf_node *n, i
 	struct str name = conf_name_of(n);
 
 	indent(d, depth);
-	fprintf(d->out, "%.*s%s ", STR_ARG(name), n->kind == CONF_NODE_GROUP ? ":" : " =");
+	fprintf(d->out, "%.*s%s ", STR_ARG(name),
+		n->kind == CONF_NODE_GROUP ? ":" : " =");
 	value(d, r, n, depth);
 	fputs(";\n", d->out);
 }
@@ -135,7 +148,8 @@ setting(struct dump *d, const struct conf_field *r, const struct conf_node *n, i
 static void
 default_of(struct dump *d, const struct conf_field *r, int depth)
 {
-	if (r->flags & (CONF_F_LATER | CONF_F_REQUIRED) || (!r->def && r->kind != CONF_KIND_GROUP))
+	if (r->flags & (CONF_F_LATER | CONF_F_REQUIRED) ||
+	    (!r->def && r->kind != CONF_KIND_GROUP))
 		return;
 	if (r->kind == CONF_KIND_GROUP) {
 		bool any = false;
@@ -153,7 +167,8 @@ default_of(struct dump *d, const struct conf_field *r, int depth)
 	}
 	indent(d, depth);
 
-	bool bare = r->kind == CONF_KIND_BOOL || r->kind == CONF_KIND_INT || *r->def == '[' ||
+	bool bare = r->kind == CONF_KIND_BOOL || r->kind == CONF_KIND_INT ||
+		    *r->def == '[' ||
 		    (r->kind == CONF_KIND_VIA && *r->def >= '0' && *r->def <= '9');
 
 	fprintf(d->out, bare ? "%s = %s;\n" : "%s = \"%s\";\n", r->key, r->def);
@@ -168,12 +183,14 @@ type_rows(struct dump *d, const struct conf_node *n)
 	const struct conf_type *t = NULL;
 	struct str name;
 
-	if (type && type->kind == CONF_NODE_STRING && conf_text(d->load, type, &name) == 0)
+	if (type && type->kind == CONF_NODE_STRING &&
+	    conf_text(d->load, type, &name) == 0)
 		t = type_find(d->load->types, name, &index);
 	return t ? t->fields : NULL;
 }
 
-/* Settings that are there in the order of the rows, then defaults; what has no row as it is. */
+/* Settings that are there in the order of the rows, then defaults; what has no row as it
+ * is. */
 static void
 group(struct dump *d, const struct conf_field *rows, const struct conf_node *n, int depth)
 {
@@ -217,7 +234,9 @@ static void
 section(struct dump *d, const struct conf_field *r)
 {
 	const struct conf_node *n = conf_member(d->load->root, r->key);
-	struct conf_node top = { .kind = CONF_NODE_GROUP, .bracket = '{', .n = 1, .child = &n };
+	struct conf_node top = {
+		.kind = CONF_NODE_GROUP, .bracket = '{', .n = 1, .child = &n
+	};
 
 	if (n && r->flags & CONF_F_NAMED) {
 		group(d, (const struct conf_field[]){ *r, CONF_END }, &top, 0);
@@ -235,10 +254,13 @@ forget(void *image)
 }
 
 int
-conf_dump(const char *path, const struct conf_type *const *types, struct diag *diag, FILE *out)
+conf_dump(const char *path, const struct conf_type *const *types, struct diag *diag,
+	  FILE *out)
 {
-	/* The variables stand where they are used, the included files where they belong. */
-	static const char *const order[] = { "gateway", "listeners", "upstreams", "policies", "services" };
+	/* The variables stand where they are used, the included files where they belong.
+	 */
+	static const char *const order[] = { "gateway", "listeners", "upstreams",
+					     "policies", "services" };
 	/* The findings name files that lie in it. */
 	struct arena *image = ARENA_NEW(diag->arena, struct arena);
 	struct conf_load l;

@@ -37,7 +37,8 @@ scoped(struct conf_load *l, const char *fmt, va_list args, char *buf, size_t siz
 	int n = 0;
 
 	if (l->kind)
-		n = snprintf(buf, size, l->name.len ? "%s \"%.*s\": " : "%s: ", l->kind, STR_ARG(l->name));
+		n = snprintf(buf, size, l->name.len ? "%s \"%.*s\": " : "%s: ", l->kind,
+			     STR_ARG(l->name));
 	if (n < 0 || (size_t)n >= size)
 		n = 0;
 	vsnprintf(buf + n, size - (size_t)n, fmt, args);
@@ -94,33 +95,39 @@ found(struct arena *a, const struct conf_node *n)
 }
 
 int
-wrong_type(struct conf_load *l, const struct conf_node *n, const char *key, const char *right)
+wrong_type(struct conf_load *l, const struct conf_node *n, const char *key,
+	   const char *right)
 {
 	struct str name = key ? str_of(key) : conf_name_of(n);
 
 	if (name.len)
-		conf_error(l, 205, conf_where(n), "\"%.*s\" cannot be %s; write %s", STR_ARG(name),
-			   found(&l->scratch, n), right);
+		conf_error(l, 205, conf_where(n), "\"%.*s\" cannot be %s; write %s",
+			   STR_ARG(name), found(&l->scratch, n), right);
 	else
-		conf_error(l, 205, conf_where(n), "this cannot be %s; write %s", found(&l->scratch, n), right);
+		conf_error(l, 205, conf_where(n), "this cannot be %s; write %s",
+			   found(&l->scratch, n), right);
 	return -1;
 }
 
 static int
-unit_missing(struct conf_load *l, const struct conf_field *r, const struct conf_node *n, long long v)
+unit_missing(struct conf_load *l, const struct conf_field *r, const struct conf_node *n,
+	     long long v)
 {
 	struct where w = conf_where(n);
 	char size[32];
 
 	put_size(size, (uint64_t)v);
 	if (r->kind == CONF_KIND_DURATION)
-		conf_error(l, 206, w, "\"%s\" needs a unit: \"%llds\" or \"%lldms\"", r->key, v, v);
+		conf_error(l, 206, w, "\"%s\" needs a unit: \"%llds\" or \"%lldms\"",
+			   r->key, v, v);
 	else if (r->kind == CONF_KIND_SHARE)
-		conf_error(l, 206, w, "\"%s\" needs a percent sign: \"%lld%%\"", r->key, v);
+		conf_error(l, 206, w, "\"%s\" needs a percent sign: \"%lld%%\"", r->key,
+			   v);
 	else if (v && v % 1024 == 0)
 		conf_error(l, 206, w, "\"%s\" needs a unit: \"%s\"", r->key, size);
 	else
-		conf_error(l, 206, w, "\"%s\" needs a unit: \"%lldB\" or \"%lldKiB\"", r->key, v, v);
+		conf_error(l, 206, w, "\"%s\" needs a unit: \"%lldB\" or \"%lldKiB\"",
+			   r->key, v, v);
 	return -1;
 }
 
@@ -128,7 +135,8 @@ static int
 out_of_range(struct conf_load *l, const struct conf_field *r, struct where w, uint64_t v)
 {
 	char is[32], low[32], high[32];
-	void (*put)(char *, uint64_t) = r->kind == CONF_KIND_SIZE ? put_size : put_duration;
+	void (*put)(char *, uint64_t) =
+		r->kind == CONF_KIND_SIZE ? put_size : put_duration;
 
 	put(is, v);
 	put(low, (uint64_t)r->min);
@@ -139,7 +147,8 @@ out_of_range(struct conf_load *l, const struct conf_field *r, struct where w, ui
 
 /* A duration or size, from a node or (node NULL) from the default. */
 static int
-quantity(struct conf_load *l, const struct conf_field *r, const struct conf_node *n, struct str text, void *to)
+quantity(struct conf_load *l, const struct conf_field *r, const struct conf_node *n,
+	 struct str text, void *to)
 {
 	const char *error;
 	uint64_t v = 0;
@@ -162,25 +171,30 @@ quantity(struct conf_load *l, const struct conf_field *r, const struct conf_node
 	} else if (!r->min && str_eq(text, STR("none"))) {
 		*(uint64_t *)to = 0;
 		return 0;
-	} else if ((r->kind == CONF_KIND_SIZE ? conf_size : conf_duration)(text, &v, &error) == 0) {
+	} else if ((r->kind == CONF_KIND_SIZE ? conf_size : conf_duration)(text, &v,
+									   &error) == 0) {
 		*(uint64_t *)to = v;
 		if (r->max && (v < (uint64_t)r->min || v > (uint64_t)r->max))
-			return out_of_range(l, r, n ? conf_where(n) : (struct where){ 0 }, v);
+			return out_of_range(l, r, n ? conf_where(n) : (struct where){ 0 },
+					    v);
 		return 0;
 	}
-	conf_error(l, 206, n ? conf_where(n) : (struct where){ 0 }, "\"%s\": \"%.*s\" is not understood; %s",
-		   r->key, STR_ARG(str_first(text, 60)), error);
+	conf_error(l, 206, n ? conf_where(n) : (struct where){ 0 },
+		   "\"%s\": \"%.*s\" is not understood; %s", r->key,
+		   STR_ARG(str_first(text, 60)), error);
 	return -1;
 }
 
 static int
-integer(struct conf_load *l, const struct conf_field *r, const struct conf_node *n, int64_t *to)
+integer(struct conf_load *l, const struct conf_field *r, const struct conf_node *n,
+	int64_t *to)
 {
 	if (n->kind != CONF_NODE_INT)
 		return wrong_type(l, n, r->key, n->kind == CONF_NODE_STRING ?
 				  "a whole number without quotes" : "a whole number");
 	if ((r->min || r->max) && (n->number < r->min || n->number > r->max)) {
-		conf_error(l, 207, conf_where(n), "\"%s\" is %lld; it may be %" PRId64 " to %" PRId64, r->key,
+		conf_error(l, 207, conf_where(n),
+			   "\"%s\" is %lld; it may be %" PRId64 " to %" PRId64, r->key,
 			   n->number, r->min, r->max);
 		return -1;
 	}
@@ -189,10 +203,12 @@ integer(struct conf_load *l, const struct conf_field *r, const struct conf_node 
 }
 
 static int
-enumeration(struct conf_load *l, const struct conf_field *r, const struct conf_node *n, struct str text, int *to)
+enumeration(struct conf_load *l, const struct conf_field *r, const struct conf_node *n,
+	    struct str text, int *to)
 {
 	if (n && n->kind != CONF_NODE_STRING)
-		return wrong_type(l, n, r->key, suggest_word(&l->scratch, STR(""), r->words) + 8);
+		return wrong_type(l, n, r->key,
+				  suggest_word(&l->scratch, STR(""), r->words) + 8);
 	if (n && conf_text(l, n, &text) < 0)
 		return -1;
 	for (int i = 0; r->words[i]; i++)
@@ -200,13 +216,15 @@ enumeration(struct conf_load *l, const struct conf_field *r, const struct conf_n
 			*to = i;
 			return 0;
 		}
-	conf_error(l, 211, n ? conf_where(n) : (struct where){ 0 }, "\"%s\" cannot be \"%.*s\"%s", r->key,
-		   STR_ARG(str_first(text, 60)), suggest_word(&l->scratch, text, r->words));
+	conf_error(l, 211, n ? conf_where(n) : (struct where){ 0 },
+		   "\"%s\" cannot be \"%.*s\"%s", r->key, STR_ARG(str_first(text, 60)),
+		   suggest_word(&l->scratch, text, r->words));
 	return -1;
 }
 
 static int
-strings(struct conf_load *l, const struct conf_field *r, const struct conf_node *n, struct conf_strs *to)
+strings(struct conf_load *l, const struct conf_field *r, const struct conf_node *n,
+	struct conf_strs *to)
 {
 	int result = 0;
 
@@ -230,12 +248,14 @@ strings(struct conf_load *l, const struct conf_field *r, const struct conf_node 
 }
 
 static int
-pairs(struct conf_load *l, const struct conf_field *r, const struct conf_node *n, struct conf_pairs *to)
+pairs(struct conf_load *l, const struct conf_field *r, const struct conf_node *n,
+      struct conf_pairs *to)
 {
 	int result = 0;
 
 	if (n->kind != CONF_NODE_GROUP)
-		return wrong_type(l, n, r->key, "a group of strings: { name = \"value\"; }");
+		return wrong_type(l, n, r->key,
+				  "a group of strings: { name = \"value\"; }");
 	to->n = n->n;
 	to->at = ARENA_NEWS(l->image, struct conf_pair, n->n);
 	for (uint32_t i = 0; i < n->n; i++) {
@@ -251,10 +271,12 @@ pairs(struct conf_load *l, const struct conf_field *r, const struct conf_node *n
 }
 
 static int
-string(struct conf_load *l, const struct conf_field *r, const struct conf_node *n, struct str *to)
+string(struct conf_load *l, const struct conf_field *r, const struct conf_node *n,
+       struct str *to)
 {
 	if (n->kind == CONF_NODE_INT)
-		return wrong_type(l, n, r->key, arena_printf(&l->scratch, "\"%lld\"", n->number).at);
+		return wrong_type(l, n, r->key,
+				  arena_printf(&l->scratch, "\"%lld\"", n->number).at);
 	if (n->kind != CONF_NODE_STRING)
 		return wrong_type(l, n, r->key, "a string in quotes");
 	if (conf_text(l, n, to) < 0)
@@ -267,7 +289,8 @@ string(struct conf_load *l, const struct conf_field *r, const struct conf_node *
 }
 
 int
-conf_fill_one(struct conf_load *l, const struct conf_field *r, const struct conf_node *n, void *to)
+conf_fill_one(struct conf_load *l, const struct conf_field *r, const struct conf_node *n,
+	      void *to)
 {
 	switch (r->kind) {
 	case CONF_KIND_BOOL:
@@ -339,7 +362,8 @@ conf_defaults(struct conf_load *l, const struct conf_field *rows, void *to)
 	int result = 0;
 
 	for (const struct conf_field *r = rows; r->key; r++)
-		if (!(r->flags & CONF_F_LATER) && fill_default(l, r, (char *)to + r->offset) < 0)
+		if (!(r->flags & CONF_F_LATER) &&
+		    fill_default(l, r, (char *)to + r->offset) < 0)
 			result = -1;
 	return result;
 }
@@ -348,8 +372,8 @@ static const struct conf_field *
 row_of(const struct conf_field *rows, struct str key)
 {
 	for (const struct conf_field *r = rows; r->key; r++)
-		if (key.len && r->key[0] == key.at[0] && strncmp(r->key, key.at, key.len) == 0 &&
-		    r->key[key.len] == '\0')
+		if (key.len && r->key[0] == key.at[0] &&
+		    strncmp(r->key, key.at, key.len) == 0 && r->key[key.len] == '\0')
 			return r;
 	return NULL;
 }
@@ -363,7 +387,8 @@ missing(struct conf_load *l, const struct conf_node *group, const struct conf_fi
 }
 
 int
-conf_fill(struct conf_load *l, const struct conf_node *group, const struct conf_field *rows, void *to)
+conf_fill(struct conf_load *l, const struct conf_node *group,
+	  const struct conf_field *rows, void *to)
 {
 	const struct conf_node *given[ROWS_MAX] = { NULL }, *child;
 	int result = 0;
@@ -379,7 +404,8 @@ conf_fill(struct conf_load *l, const struct conf_node *group, const struct conf_
 			continue;
 		}
 		if (r->flags & CONF_F_LATER) {
-			conf_error(l, 209, conf_name_where(child), "\"%s\" (%s) is not in this version of postern",
+			conf_error(l, 209, conf_name_where(child),
+				   "\"%s\" (%s) is not in this version of postern",
 				   r->key, r->help);
 			result = -1;
 			continue;

@@ -20,18 +20,18 @@ struct conf_load;                       /* a load under way; conf/source.h */
 
 enum conf_kind {
 	CONF_KIND_END,
-	CONF_KIND_BOOL,                 /* bool */
-	CONF_KIND_INT,                  /* int64_t, min..max */
-	CONF_KIND_SIZE,                 /* uint64_t bytes, from "64KiB"; min..max */
-	CONF_KIND_DURATION,             /* uint64_t ms, from "1h30m"; min..max in ms */
-	CONF_KIND_SHARE,                /* uint32_t hundredths of a percent, from "20%" */
-	CONF_KIND_STR,                  /* struct str, variables replaced, NUL after it */
-	CONF_KIND_PATH,                 /* struct str, a file, made absolute (rule 6) */
-	CONF_KIND_ENUM,                 /* int: the index in `words` */
-	CONF_KIND_STRS,                 /* struct conf_strs, from a list or array of strings */
-	CONF_KIND_PAIRS,                /* struct conf_pairs, from a group of strings */
-	CONF_KIND_GROUP,                /* a struct in place, by the rows `sub` */
-	CONF_KIND_VIA,                  /* anything, by `parse` */
+	CONF_KIND_BOOL,     /* bool */
+	CONF_KIND_INT,      /* int64_t, min..max */
+	CONF_KIND_SIZE,     /* uint64_t bytes, from "64KiB"; min..max */
+	CONF_KIND_DURATION, /* uint64_t ms, from "1h30m"; min..max in ms */
+	CONF_KIND_SHARE,    /* uint32_t hundredths of a percent, from "20%" */
+	CONF_KIND_STR,      /* struct str, variables replaced, NUL after it */
+	CONF_KIND_PATH,     /* struct str, a file, made absolute (rule 6) */
+	CONF_KIND_ENUM,     /* int: the index in `words` */
+	CONF_KIND_STRS,     /* struct conf_strs, from a list or array of strings */
+	CONF_KIND_PAIRS,    /* struct conf_pairs, from a group of strings */
+	CONF_KIND_GROUP,    /* a struct in place, by the rows `sub` */
+	CONF_KIND_VIA,      /* anything, by `parse` */
 };
 
 struct conf_strs {
@@ -50,19 +50,21 @@ struct conf_pairs {
 	size_t n;
 };
 
-/* Parses a setting into `to`. `node` is NULL when it was left out and the row has a default
- * text (then `text` is that default). Says what is wrong by conf_error() and returns -1. */
-typedef int conf_parse_fn(struct conf_load *, const struct conf_node *node, struct str text,
-			  struct where, void *to);
+/* Parses a setting into `to`. `node` is NULL when it was left out and the row has a
+ * default text (then `text` is that default). Says what is wrong by conf_error() and
+ * returns -1. */
+typedef int conf_parse_fn(struct conf_load *, const struct conf_node *node,
+			  struct str text, struct where, void *to);
 
 enum {
 	CONF_F_REQUIRED = 1,
-	CONF_F_SECRET = 2,              /* "file:/path", "cred:NAME", "env:NAME": read, never printed */
-	CONF_F_LATER = 4,               /* of the language, but not in this version: refused */
+	CONF_F_SECRET =
+		2,        /* "file:/path", "cred:NAME", "env:NAME": read, never printed */
+	CONF_F_LATER = 4, /* of the language, but not in this version: refused */
 	/* What a VIA row with `sub` looks like, for the manual and -T. */
-	CONF_F_NAMED = 8,               /* a group of groups, each by `sub` */
-	CONF_F_LIST = 16,               /* a list of groups by `sub` */
-	CONF_F_TYPED = 32,              /* policies: the rows of its `type` as well */
+	CONF_F_NAMED = 8,  /* a group of groups, each by `sub` */
+	CONF_F_LIST = 16,  /* a list of groups by `sub` */
+	CONF_F_TYPED = 32, /* policies: the rows of its `type` as well */
 };
 
 struct conf_field {
@@ -70,7 +72,7 @@ struct conf_field {
 	enum conf_kind kind;
 	uint16_t flags;
 	size_t offset;
-	const char *def;                /* as it would be written; NULL: zeroed when left out */
+	const char *def; /* as it would be written; NULL: zeroed when left out */
 	int64_t min, max;
 	const char *const *words;       /* ENUM: NULL-terminated */
 	const struct conf_field *sub;   /* GROUP */
@@ -78,18 +80,26 @@ struct conf_field {
 	const char *help;               /* one sentence, no full stop */
 };
 
-#define CONF_ROW(s, m, k, ...) { .key = #m, .kind = CONF_KIND_##k, .offset = offsetof(s, m), __VA_ARGS__ }
+#define CONF_ROW(s, m, k, ...)                                                           \
+	{                                                                                \
+		.key = #m, .kind = CONF_KIND_##k, .offset = offsetof(s, m), __VA_ARGS__  \
+	}
 #define CONF_BOOL(s, m, d, h)           CONF_ROW(s, m, BOOL, .def = (d), .help = (h))
-#define CONF_INT(s, m, d, lo, hi, h)    CONF_ROW(s, m, INT, .def = (d), .min = (lo), .max = (hi), .help = (h))
-#define CONF_SIZE(s, m, d, lo, hi, h)   CONF_ROW(s, m, SIZE, .def = (d), .min = (lo), .max = (hi), .help = (h))
-#define CONF_DURATION(s, m, d, lo, hi, h) CONF_ROW(s, m, DURATION, .def = (d), .min = (lo), .max = (hi), .help = (h))
+#define CONF_INT(s, m, d, lo, hi, h)                                                     \
+	CONF_ROW(s, m, INT, .def = (d), .min = (lo), .max = (hi), .help = (h))
+#define CONF_SIZE(s, m, d, lo, hi, h)                                                    \
+	CONF_ROW(s, m, SIZE, .def = (d), .min = (lo), .max = (hi), .help = (h))
+#define CONF_DURATION(s, m, d, lo, hi, h)                                                \
+	CONF_ROW(s, m, DURATION, .def = (d), .min = (lo), .max = (hi), .help = (h))
 #define CONF_STR(s, m, d, h)            CONF_ROW(s, m, STR, .def = (d), .help = (h))
 #define CONF_PATH(s, m, d, h)           CONF_ROW(s, m, PATH, .def = (d), .help = (h))
-#define CONF_ENUM(s, m, d, w, h)        CONF_ROW(s, m, ENUM, .def = (d), .words = (w), .help = (h))
+#define CONF_ENUM(s, m, d, w, h)                                                         \
+	CONF_ROW(s, m, ENUM, .def = (d), .words = (w), .help = (h))
 #define CONF_STRS(s, m, h)              CONF_ROW(s, m, STRS, .help = (h))
 #define CONF_PAIRS(s, m, h)             CONF_ROW(s, m, PAIRS, .help = (h))
 #define CONF_GROUP(s, m, rows, h)       CONF_ROW(s, m, GROUP, .sub = (rows), .help = (h))
-#define CONF_VIA(s, m, fn, d, h)        CONF_ROW(s, m, VIA, .parse = (fn), .def = (d), .help = (h))
+#define CONF_VIA(s, m, fn, d, h)                                                         \
+	CONF_ROW(s, m, VIA, .parse = (fn), .def = (d), .help = (h))
 #define CONF_END                        { .key = NULL, .kind = CONF_KIND_END }
 
 /* A type of policy as the configuration sees it. */
@@ -98,7 +108,8 @@ struct conf_type {
 	const char *help;               /* one sentence */
 	size_t size;                    /* of the struct that the rows fill */
 	const struct conf_field *fields;
-	/* After all rows were filled; may be NULL. Reports by conf_error(); -1: it is not usable. */
+	/* After all rows were filled; may be NULL. Reports by conf_error(); -1: it is not
+	 * usable. */
 	int (*check)(struct conf_load *, void *self, struct where);
 };
 
@@ -115,16 +126,19 @@ enum conf_node_kind { CONF_NODE_BOOL, CONF_NODE_INT, CONF_NODE_FLOAT, CONF_NODE_
 enum conf_node_kind conf_kind_of(const struct conf_node *);
 struct str conf_name_of(const struct conf_node *);              /* empty in a list */
 struct where conf_where(const struct conf_node *);              /* of the value */
-struct where conf_name_where(const struct conf_node *);         /* of its name; not in a list */
+struct where conf_name_where(const struct conf_node *); /* of its name; not in a list */
 /* A path that stands in this setting, made absolute (rule 6). */
 struct str conf_path_of(const struct conf_node *, struct arena *, struct str path);
 size_t conf_count(const struct conf_node *);                    /* of a group or list */
 const struct conf_node *conf_child(const struct conf_node *, size_t i);
-/* A string with ${env:} and ${var:} replaced, in the image's arena; any other kind is an error said, -1. */
+/* A string with ${env:} and ${var:} replaced, in the image's arena; any other kind is an
+ * error said, -1. */
 int conf_text(struct conf_load *, const struct conf_node *, struct str *);
 
-/* Fills `to` from a group by rows: unknown keys, wrong types, ranges, missing keys are errors. -1 when any. */
-int conf_fill(struct conf_load *, const struct conf_node *group, const struct conf_field *rows, void *to);
+/* Fills `to` from a group by rows: unknown keys, wrong types, ranges, missing keys are
+ * errors. -1 when any. */
+int conf_fill(struct conf_load *, const struct conf_node *group,
+	      const struct conf_field *rows, void *to);
 
 /* Units, usable alone. They return -1 and a sentence that shows the fix in *error. */
 int conf_duration(struct str, uint64_t *ms, const char **error);

@@ -6,7 +6,8 @@
 
 enum { DEPTH_MAX = 8, FILES_MAX = 10000 };
 
-static int read_file(struct conf_load *, struct source *from, struct where at, struct str path);
+static int
+read_file(struct conf_load *, struct source *from, struct where at, struct str path);
 
 static bool
 same_file(const struct source *a, const struct source *b)
@@ -54,7 +55,8 @@ include_pattern(struct conf_load *l, struct source *s, struct str name, struct w
 	if (error == GLOB_NOMATCH) {
 		diag_warn(l->diag, 502, w, "no file matches \"%.*s\"", STR_ARG(name));
 	} else if (error) {
-		diag_error(l->diag, 501, w, "\"%.*s\" cannot be looked up", STR_ARG(name));
+		diag_error(l->diag, 501, w, "\"%.*s\" cannot be looked up",
+			   STR_ARG(name));
 		result = -1;
 	}
 	for (size_t i = 0; !error && i < g.gl_pathc; i++)
@@ -64,9 +66,11 @@ include_pattern(struct conf_load *l, struct source *s, struct str name, struct w
 	return result;
 }
 
-/* What an element of `include` says, even when its file has no values because of a slip. */
+/* What an element of `include` says, even when its file has no values because of a slip.
+ */
 static bool
-include_name(struct conf_load *l, const struct conf_node *n, bool has_values, struct str *name)
+include_name(struct conf_load *l, const struct conf_node *n, bool has_values,
+	     struct str *name)
 {
 	if (n->kind != CONF_NODE_STRING) {
 		wrong_type(l, n, "include", "[ \"conf.d/*.conf\" ]");
@@ -74,7 +78,8 @@ include_name(struct conf_load *l, const struct conf_node *n, bool has_values, st
 	}
 	*name = n->text;
 	if (!has_values && n->end - n->at >= 2)
-		*name = (struct str){ n->source->scan.text.at + n->at + 1, n->end - n->at - 2 };
+		*name = (struct str){ n->source->scan.text.at + n->at + 1,
+				      n->end - n->at - 2 };
 	return name->len;
 }
 
@@ -88,11 +93,15 @@ includes(struct conf_load *l, struct source *s, bool has_values)
 	if (!list)
 		return 0;
 	if (list->kind != CONF_NODE_LIST)
-		return include_name(l, list, has_values, &name) ?
-		       wrong_type(l, list, "include", arena_printf(&l->scratch, "[ \"%.*s\" ]",
-								   STR_ARG(name)).at) : -1;
+		return include_name(l, list, has_values, &name)
+			       ? wrong_type(l, list, "include",
+					    arena_printf(&l->scratch, "[ \"%.*s\" ]",
+							 STR_ARG(name))
+						    .at)
+			       : -1;
 	if (s->depth == DEPTH_MAX) {
-		diag_error(l->diag, 504, conf_where(list), "files are included more than %d deep", DEPTH_MAX);
+		diag_error(l->diag, 504, conf_where(list),
+			   "files are included more than %d deep", DEPTH_MAX);
 		return -1;
 	}
 	for_each_child(child, list)
@@ -106,7 +115,8 @@ includes(struct conf_load *l, struct source *s, bool has_values)
 static const char *
 shown_name(struct conf_load *l, struct str path)
 {
-	if (str_starts(path, l->top) && path.len > l->top.len + 1 && path.at[l->top.len] == '/')
+	if (str_starts(path, l->top) && path.len > l->top.len + 1 &&
+	    path.at[l->top.len] == '/')
 		path = str_from(path, l->top.len + 1);
 	return arena_str(l->image, path).at;
 }
@@ -178,7 +188,8 @@ struct section {
 };
 
 static struct section *
-section(struct conf_load *l, struct section **all, const struct conf_node *n, bool *is_new)
+section(struct conf_load *l, struct section **all, const struct conf_node *n,
+	bool *is_new)
 {
 	struct section **at = all;
 
@@ -197,7 +208,8 @@ section(struct conf_load *l, struct section **all, const struct conf_node *n, bo
 static int
 twice(struct conf_load *l, const struct conf_node *a, const struct conf_node *b)
 {
-	conf_error(l, 111, conf_name_where(b), "\"%.*s\" is defined twice", STR_ARG(conf_name_of(b)));
+	conf_error(l, 111, conf_name_where(b), "\"%.*s\" is defined twice",
+		   STR_ARG(conf_name_of(b)));
 	diag_note(l->diag, conf_name_where(a), "the first is here");
 	return -1;
 }
@@ -213,13 +225,15 @@ merge(struct conf_load *l, struct section *into, const struct conf_node *n)
 		return twice(l, to, n);
 	all = into->merged ? to->child : NULL;
 	for (uint32_t i = 0; i < to->n && !into->merged; i++) {
-		map_put(&into->names, &l->scratch, conf_name_of(to->child[i]), (void *)to->child[i]);
+		map_put(&into->names, &l->scratch, conf_name_of(to->child[i]),
+			(void *)to->child[i]);
 		all = arena_push(&l->scratch, all, i, sizeof(*all));
 		all[i] = to->child[i];
 	}
 	into->merged = true;
 	for_each_child(child, n) {
-		const struct conf_node *before = map_get(&into->names, conf_name_of(child));
+		const struct conf_node *before =
+			map_get(&into->names, conf_name_of(child));
 
 		if (before) {
 			result = twice(l, before, child);
@@ -255,8 +269,8 @@ merge_all(struct conf_load *l)
 				merge(l, into, child);
 				continue;
 			}
-			l->root->child = arena_push(&l->scratch, l->root->child, l->root->n,
-						    sizeof(*l->root->child));
+			l->root->child = arena_push(&l->scratch, l->root->child,
+						    l->root->n, sizeof(*l->root->child));
 			l->root->child[l->root->n++] = into->node;
 		}
 }

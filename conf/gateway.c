@@ -5,39 +5,48 @@
 static const char *const slashes[] = { "keep", "reject", "decode", NULL };
 
 static const struct conf_field limit_rows[] = {
-	{ "head", CONF_KIND_SIZE, .offset = G(limits.head) - G(limits), .def = "32KiB", .min = 1024,
-	  .max = 1 << 20, .help = "largest request head; 431 above" },
-	{ "headers", CONF_KIND_INT, .offset = G(limits.headers) - G(limits), .def = "100", .min = 4,
-	  .max = 1000, .help = "most header lines of a request; 431 above" },
-	{ "target", CONF_KIND_SIZE, .offset = G(limits.target) - G(limits), .def = "8KiB", .min = 64,
-	  .max = 1 << 18, .help = "longest request target; 414 above" },
+	{ "head", CONF_KIND_SIZE, .offset = G(limits.head) - G(limits), .def = "32KiB",
+	  .min = 1024, .max = 1 << 20, .help = "largest request head; 431 above" },
+	{ "headers", CONF_KIND_INT, .offset = G(limits.headers) - G(limits), .def = "100",
+	  .min = 4, .max = 1000, .help = "most header lines of a request; 431 above" },
+	{ "target", CONF_KIND_SIZE, .offset = G(limits.target) - G(limits), .def = "8KiB",
+	  .min = 64, .max = 1 << 18, .help = "longest request target; 414 above" },
 	{ "body", CONF_KIND_SIZE, .offset = G(limits.body) - G(limits), .def = "none",
 	  .help = "largest request body, 413 above; \"none\": no limit" },
-	{ "response_head", CONF_KIND_SIZE, .offset = G(limits.response_head) - G(limits), .def = "64KiB",
-	  .min = 1024, .max = 1 << 20, .help = "largest response head of an upstream; 502 above" },
+	{ "response_head", CONF_KIND_SIZE, .offset = G(limits.response_head) - G(limits),
+	  .def = "64KiB", .min = 1024, .max = 1 << 20,
+	  .help = "largest response head of an upstream; 502 above" },
 	CONF_END
 };
 
 enum { MS = 1, S = 1000, H = 3600000, DAY = 24 * H };
 
 static const struct conf_field timeout_rows[] = {
-	{ "head", CONF_KIND_DURATION, .offset = G(timeouts.head) - G(timeouts), .def = "10s", .min = 10 * MS,
-	  .max = H, .help = "for a whole request head, from its first byte" },
-	{ "body", CONF_KIND_DURATION, .offset = G(timeouts.body) - G(timeouts), .def = "30s", .min = 10 * MS,
-	  .max = DAY, .help = "without a byte of a request body" },
-	{ "idle", CONF_KIND_DURATION, .offset = G(timeouts.idle) - G(timeouts), .def = "75s", .min = 10 * MS,
-	  .max = DAY, .help = "for a kept-alive connection without a request" },
-	{ "send", CONF_KIND_DURATION, .offset = G(timeouts.send) - G(timeouts), .def = "30s", .min = 10 * MS,
-	  .max = DAY, .help = "without a client taking a byte of its response" },
-	{ "tunnel", CONF_KIND_DURATION, .offset = G(timeouts.tunnel) - G(timeouts), .def = "1h",
-	  .min = 10 * MS, .max = 7 * DAY, .help = "for an upgraded connection (WebSocket) without a byte either way" },
-	{ "linger", CONF_KIND_DURATION, .offset = G(timeouts.linger) - G(timeouts), .def = "5s",
-	  .min = MS, .max = 60 * S, .help = "reading what a refused client still sends, so that it sees its answer" },
+	{ "head", CONF_KIND_DURATION, .offset = G(timeouts.head) - G(timeouts),
+	  .def = "10s", .min = 10 * MS, .max = H,
+	  .help = "for a whole request head, from its first byte" },
+	{ "body", CONF_KIND_DURATION, .offset = G(timeouts.body) - G(timeouts),
+	  .def = "30s", .min = 10 * MS, .max = DAY,
+	  .help = "without a byte of a request body" },
+	{ "idle", CONF_KIND_DURATION, .offset = G(timeouts.idle) - G(timeouts),
+	  .def = "75s", .min = 10 * MS, .max = DAY,
+	  .help = "for a kept-alive connection without a request" },
+	{ "send", CONF_KIND_DURATION, .offset = G(timeouts.send) - G(timeouts),
+	  .def = "30s", .min = 10 * MS, .max = DAY,
+	  .help = "without a client taking a byte of its response" },
+	{ "tunnel", CONF_KIND_DURATION, .offset = G(timeouts.tunnel) - G(timeouts),
+	  .def = "1h", .min = 10 * MS, .max = 7 * DAY,
+	  .help = "for an upgraded connection (WebSocket) without a byte either way" },
+	{ "linger", CONF_KIND_DURATION, .offset = G(timeouts.linger) - G(timeouts),
+	  .def = "5s", .min = MS, .max = 60 * S,
+	  .help = "reading what a refused client still sends, so that it sees its "
+		  "answer" },
 	CONF_END
 };
 
 static int
-workers_parse(struct conf_load *l, const struct conf_node *n, struct str text, struct where w, void *to)
+workers_parse(struct conf_load *l, const struct conf_node *n, struct str text,
+	      struct where w, void *to)
 {
 	int64_t *workers = to;
 
@@ -50,7 +59,8 @@ workers_parse(struct conf_load *l, const struct conf_node *n, struct str text, s
 		*workers = n->number;
 		if (n->number >= 1 && n->number <= 256)
 			return 0;
-		conf_error(l, 207, conf_where(n), "\"workers\" is %lld; it may be 1 to 256, or \"auto\"",
+		conf_error(l, 207, conf_where(n),
+			   "\"workers\" is %lld; it may be 1 to 256, or \"auto\"",
 			   n->number);
 		return -1;
 	}
@@ -58,17 +68,25 @@ workers_parse(struct conf_load *l, const struct conf_node *n, struct str text, s
 }
 
 const struct conf_field gateway_rows[] = {
-	{ "workers", CONF_KIND_VIA, .offset = G(workers), .def = "auto", .parse = workers_parse,
-	  .help = "worker processes: 1 to 256, or \"auto\", one for each CPU that postern may use" },
-	CONF_STR(struct conf_gateway, user, NULL, "user to become after the start as root; its group as well"),
-	CONF_PATH(struct conf_gateway, rundir, "/run/postern", "directory of the shared region; made if missing"),
+	{ "workers", CONF_KIND_VIA, .offset = G(workers), .def = "auto",
+	  .parse = workers_parse,
+	  .help = "worker processes: 1 to 256, or \"auto\", one for each CPU that "
+		  "postern may use" },
+	CONF_STR(struct conf_gateway, user, NULL,
+		 "user to become after the start as root; its group as well"),
+	CONF_PATH(struct conf_gateway, rundir, "/run/postern",
+		  "directory of the shared region; made if missing"),
 	CONF_PATH(struct conf_gateway, statedir, "/var/lib/postern",
 		  "directory of what must survive a reboot; made if missing"),
-	CONF_PATH(struct conf_gateway, pid_file, NULL, "file of the master's pid; left out: postern.pid in rundir"),
-	CONF_DURATION(struct conf_gateway, drain, "30s", 0, 7 * (int64_t)DAY,
-		      "what a graceful stop (QUIT) or an upgrade gives to requests under way"),
-	CONF_DURATION(struct conf_gateway, drain_term, "5s", 0, 7 * (int64_t)DAY, "the same for a stop by TERM"),
-	CONF_BOOL(struct conf_gateway, pin_cpus, "false", "each worker stays on a CPU of its own"),
+	CONF_PATH(struct conf_gateway, pid_file, NULL,
+		  "file of the master's pid; left out: postern.pid in rundir"),
+	CONF_DURATION(
+		struct conf_gateway, drain, "30s", 0, 7 * (int64_t)DAY,
+		"what a graceful stop (QUIT) or an upgrade gives to requests under way"),
+	CONF_DURATION(struct conf_gateway, drain_term, "5s", 0, 7 * (int64_t)DAY,
+		      "the same for a stop by TERM"),
+	CONF_BOOL(struct conf_gateway, pin_cpus, "false",
+		  "each worker stays on a CPU of its own"),
 	CONF_BOOL(struct conf_gateway, core_dumps, "false", "a crash leaves a core file"),
 	CONF_INT(struct conf_gateway, max_files, "0", 0, 1 << 30,
 		 "open files wanted for each process; 0: as many as allowed"),
@@ -76,15 +94,21 @@ const struct conf_field gateway_rows[] = {
 	  .help = "policies of every service, run before its own" },
 	CONF_GROUP(struct conf_gateway, limits, limit_rows, "what is too large"),
 	CONF_GROUP(struct conf_gateway, timeouts, timeout_rows, "what is too slow"),
-	CONF_BOOL(struct conf_gateway, merge_slashes, "true", "// in a path counts as one /"),
+	CONF_BOOL(struct conf_gateway, merge_slashes, "true",
+		  "// in a path counts as one /"),
 	CONF_ENUM(struct conf_gateway, encoded_slash, "keep", slashes,
-		  "%2F in a path stays as it is, is refused with 400, or becomes a / that separates"),
-	{ .key = "consumers_file", .kind = CONF_KIND_PATH, .flags = CONF_F_LATER, .help = "keys of consumers" },
+		  "%2F in a path stays as it is, is refused with 400, or becomes a / "
+		  "that separates"),
+	{ .key = "consumers_file",
+	  .kind = CONF_KIND_PATH,
+	  .flags = CONF_F_LATER,
+	  .help = "keys of consumers" },
 	CONF_END
 };
 
 int
-gateway_parse(struct conf_load *l, const struct conf_node *n, struct str text, struct where w, void *to)
+gateway_parse(struct conf_load *l, const struct conf_node *n, struct str text,
+	      struct where w, void *to)
 {
 	struct conf_gateway *g = &l->model->gateway;
 
@@ -98,6 +122,7 @@ gateway_parse(struct conf_load *l, const struct conf_node *n, struct str text, s
 	reader_end(l, before);
 	if (g->drain_term > g->drain && conf_member(n, "drain_term"))
 		conf_warn(l, 217, conf_where(conf_member(n, "drain_term")),
-			  "drain_term is longer than drain: a stop by TERM would be the gentler one");
+			  "drain_term is longer than drain: a stop by TERM would be the "
+			  "gentler one");
 	return result;
 }

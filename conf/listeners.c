@@ -3,7 +3,8 @@
 static const char *const redirects[] = { "none", "https", NULL };
 
 static int
-binds_parse(struct conf_load *l, const struct conf_node *n, struct str text, struct where w, void *to)
+binds_parse(struct conf_load *l, const struct conf_node *n, struct str text,
+	    struct where w, void *to)
 {
 	static const struct conf_field row = { .key = "bind", .kind = CONF_KIND_STRS };
 	struct conf_listener *listener = to;
@@ -13,7 +14,8 @@ binds_parse(struct conf_load *l, const struct conf_node *n, struct str text, str
 	(void)text, (void)w;
 	result = conf_fill_one(l, &row, n, &all);
 	if (result == 0 && !all.n) {
-		conf_error(l, 222, conf_where(n), "\"bind\" is empty: no client could connect");
+		conf_error(l, 222, conf_where(n),
+			   "\"bind\" is empty: no client could connect");
 		return -1;
 	}
 	listener->binds = ARENA_NEWS(l->image, struct conf_bind, all.n);
@@ -32,7 +34,8 @@ binds_parse(struct conf_load *l, const struct conf_node *n, struct str text, str
 }
 
 static int
-trust_parse(struct conf_load *l, const struct conf_node *n, struct str text, struct where w, void *to)
+trust_parse(struct conf_load *l, const struct conf_node *n, struct str text,
+	    struct where w, void *to)
 {
 	static const struct conf_field row = { .key = "trust", .kind = CONF_KIND_STRS };
 
@@ -42,7 +45,8 @@ trust_parse(struct conf_load *l, const struct conf_node *n, struct str text, str
 
 /* 1.1 is what there is; it may be said. */
 static int
-http_parse(struct conf_load *l, const struct conf_node *n, struct str text, struct where w, void *to)
+http_parse(struct conf_load *l, const struct conf_node *n, struct str text,
+	   struct where w, void *to)
 {
 	static const struct conf_field row = { .key = "http", .kind = CONF_KIND_STRS };
 	static const char *const words[] = { "1.1", "h2", NULL };
@@ -57,9 +61,11 @@ http_parse(struct conf_load *l, const struct conf_node *n, struct str text, stru
 		if (str_eq(all.at[i], STR("1.1")))
 			continue;
 		if (str_eq(all.at[i], STR("h2")))
-			conf_error(l, 209, all.where[i], "\"h2\" (HTTP/2) is not in this version of postern");
+			conf_error(l, 209, all.where[i],
+				   "\"h2\" (HTTP/2) is not in this version of postern");
 		else
-			conf_error(l, 211, all.where[i], "\"http\" cannot be \"%.*s\"%s", STR_ARG(all.at[i]),
+			conf_error(l, 211, all.where[i], "\"http\" cannot be \"%.*s\"%s",
+				   STR_ARG(all.at[i]),
 				   suggest_word(&l->scratch, all.at[i], words));
 		result = -1;
 	}
@@ -68,20 +74,32 @@ http_parse(struct conf_load *l, const struct conf_node *n, struct str text, stru
 
 const struct conf_field listener_rows[] = {
 	{ "bind", CONF_KIND_VIA, CONF_F_REQUIRED, 0, .parse = binds_parse,
-	  .help = "addresses to listen on: [ \"0.0.0.0:80\", \"[::]:80\", \"unix:/path\" ]" },
-	{ "trust", CONF_KIND_VIA, .offset = offsetof(struct conf_listener, trust), .parse = trust_parse,
-	  .help = "addresses and prefixes of peers whose X-Forwarded-* and Forwarded headers are believed" },
+	  .help = "addresses to listen on: [ \"0.0.0.0:80\", \"[::]:80\", \"unix:/path\" "
+		  "]" },
+	{ "trust", CONF_KIND_VIA, .offset = offsetof(struct conf_listener, trust),
+	  .parse = trust_parse,
+	  .help = "addresses and prefixes of peers whose X-Forwarded-* and Forwarded "
+		  "headers are believed" },
 	CONF_ENUM(struct conf_listener, redirect, "none", redirects,
 		  "\"https\" answers everything with 308 to the same URL with https"),
-	CONF_INT(struct conf_listener, backlog, "4096", 1, 1 << 20, "connections that may wait to be accepted"),
-	{ "http", CONF_KIND_VIA, .parse = http_parse, .help = "versions of HTTP spoken: [ \"1.1\" ]" },
-	{ .key = "tls", .kind = CONF_KIND_VIA, .flags = CONF_F_LATER, .help = "TLS towards clients" },
-	{ .key = "proxy_protocol", .kind = CONF_KIND_VIA, .flags = CONF_F_LATER, .help = "the PROXY protocol" },
+	CONF_INT(struct conf_listener, backlog, "4096", 1, 1 << 20,
+		 "connections that may wait to be accepted"),
+	{ "http", CONF_KIND_VIA, .parse = http_parse,
+	  .help = "versions of HTTP spoken: [ \"1.1\" ]" },
+	{ .key = "tls",
+	  .kind = CONF_KIND_VIA,
+	  .flags = CONF_F_LATER,
+	  .help = "TLS towards clients" },
+	{ .key = "proxy_protocol",
+	  .kind = CONF_KIND_VIA,
+	  .flags = CONF_F_LATER,
+	  .help = "the PROXY protocol" },
 	CONF_END
 };
 
 int
-listeners_parse(struct conf_load *l, const struct conf_node *n, struct str text, struct where w, void *to)
+listeners_parse(struct conf_load *l, const struct conf_node *n, struct str text,
+		struct where w, void *to)
 {
 	struct conf_model *m = l->model;
 	const struct conf_node *child;
@@ -89,9 +107,11 @@ listeners_parse(struct conf_load *l, const struct conf_node *n, struct str text,
 
 	(void)text, (void)w, (void)to;
 	if (n->kind != CONF_NODE_GROUP)
-		return wrong_type(l, n, "listeners", "{ NAME: { bind = [ \"0.0.0.0:80\" ]; }; }");
+		return wrong_type(l, n, "listeners",
+				  "{ NAME: { bind = [ \"0.0.0.0:80\" ]; }; }");
 	if (!n->n)
-		conf_error(l, 222, conf_where(n), "no listener is defined: no client could connect");
+		conf_error(l, 222, conf_where(n),
+			   "no listener is defined: no client could connect");
 	m->listeners = ARENA_NEWS(l->image, struct conf_listener, n->n);
 	for_each_child(child, n) {
 		struct conf_listener *listener = &m->listeners[m->nlisteners];

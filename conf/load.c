@@ -6,25 +6,56 @@ enum { SCRATCH_MAX = 1u << 31 };
 
 /* In the order in which they are read: names before their uses. */
 const struct conf_field conf_rows[] = {
-	{ .key = "include", .kind = CONF_KIND_STRS,
+	{ .key = "include",
+	  .kind = CONF_KIND_STRS,
 	  .help = "files to read as well: patterns, sorted, relative to this file" },
-	{ .key = "vars", .kind = CONF_KIND_VIA, .parse = vars_parse,
+	{ .key = "vars",
+	  .kind = CONF_KIND_VIA,
+	  .parse = vars_parse,
 	  .help = "strings that ${var:NAME} stands for in other strings" },
-	{ .key = "listeners", .kind = CONF_KIND_VIA, .flags = CONF_F_NAMED, .parse = listeners_parse,
-	  .sub = listener_rows, .help = "addresses where clients come in" },
-	{ .key = "upstreams", .kind = CONF_KIND_VIA, .flags = CONF_F_NAMED, .parse = upstreams_parse,
-	  .sub = upstream_rows, .help = "servers that answer: targets, timeouts, retries, connections" },
-	{ .key = "policies", .kind = CONF_KIND_VIA, .flags = CONF_F_NAMED | CONF_F_TYPED,
-	  .parse = policies_parse, .sub = policy_rows,
-	  .help = "what is done to requests and responses, by name; see the types below" },
-	{ .key = "gateway", .kind = CONF_KIND_VIA, .parse = gateway_parse, .def = "",
-	  .sub = gateway_rows, .help = "the processes, and limits and timeouts for all clients" },
-	{ .key = "services", .kind = CONF_KIND_VIA, .flags = CONF_F_NAMED,
-	  .parse = services_parse, .sub = service_rows,
+	{ .key = "listeners",
+	  .kind = CONF_KIND_VIA,
+	  .flags = CONF_F_NAMED,
+	  .parse = listeners_parse,
+	  .sub = listener_rows,
+	  .help = "addresses where clients come in" },
+	{ .key = "upstreams",
+	  .kind = CONF_KIND_VIA,
+	  .flags = CONF_F_NAMED,
+	  .parse = upstreams_parse,
+	  .sub = upstream_rows,
+	  .help = "servers that answer: targets, timeouts, retries, connections" },
+	{ .key = "policies",
+	  .kind = CONF_KIND_VIA,
+	  .flags = CONF_F_NAMED | CONF_F_TYPED,
+	  .parse = policies_parse,
+	  .sub = policy_rows,
+	  .help = "what is done to requests and responses, by name; see the types "
+		  "below" },
+	{ .key = "gateway",
+	  .kind = CONF_KIND_VIA,
+	  .parse = gateway_parse,
+	  .def = "",
+	  .sub = gateway_rows,
+	  .help = "the processes, and limits and timeouts for all clients" },
+	{ .key = "services",
+	  .kind = CONF_KIND_VIA,
+	  .flags = CONF_F_NAMED,
+	  .parse = services_parse,
+	  .sub = service_rows,
 	  .help = "domains with their ordered routes, policies and tests" },
-	{ .key = "admin", .kind = CONF_KIND_VIA, .flags = CONF_F_LATER, .help = "the administration socket" },
-	{ .key = "plans", .kind = CONF_KIND_VIA, .flags = CONF_F_LATER, .help = "rates and quotas of consumers" },
-	{ .key = "consumers", .kind = CONF_KIND_VIA, .flags = CONF_F_LATER, .help = "who may call" },
+	{ .key = "admin",
+	  .kind = CONF_KIND_VIA,
+	  .flags = CONF_F_LATER,
+	  .help = "the administration socket" },
+	{ .key = "plans",
+	  .kind = CONF_KIND_VIA,
+	  .flags = CONF_F_LATER,
+	  .help = "rates and quotas of consumers" },
+	{ .key = "consumers",
+	  .kind = CONF_KIND_VIA,
+	  .flags = CONF_F_LATER,
+	  .help = "who may call" },
 	CONF_END
 };
 
@@ -34,14 +65,17 @@ check_present(struct conf_load *l)
 	struct where w = { .file = l->main->name };
 
 	if (!conf_member(l->root, "listeners"))
-		conf_error(l, 222, w, "there is no section listeners: listeners: { main: { bind = [ "
+		conf_error(l, 222, w,
+			   "there is no section listeners: listeners: { main: { bind = [ "
 			   "\"0.0.0.0:8080\" ]; }; };");
 	if (!conf_member(l->root, "services"))
-		conf_error(l, 222, w, "there is no section services: nothing would be answered");
+		conf_error(l, 222, w,
+			   "there is no section services: nothing would be answered");
 }
 
 void
-load_begin(struct conf_load *l, struct arena *image, const struct conf_type *const *types, struct diag *d)
+load_begin(struct conf_load *l, struct arena *image, const struct conf_type *const *types,
+	   struct diag *d)
 {
 	*l = (struct conf_load){ .image = image, .types = types, .diag = d };
 	arena_init(&l->scratch, NULL, 0, SCRATCH_MAX);
@@ -68,7 +102,8 @@ load_run(struct conf_load *l, const char *path)
 }
 
 struct conf_model *
-conf_load(const char *path, struct arena *image, const struct conf_type *const *types, struct diag *d)
+conf_load(const char *path, struct arena *image, const struct conf_type *const *types,
+	  struct diag *d)
 {
 	struct conf_load l;
 

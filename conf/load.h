@@ -15,6 +15,7 @@ struct conf_model *conf_load(const char *path, struct arena *image,
 
 /* The whole effective configuration, defaults included, in the same language; secrets are
  * masked. `types` as above. Returns -1 when it could not be loaded (see diag). */
-int conf_dump(const char *path, const struct conf_type *const *types, struct diag *diag, FILE *out);
+int conf_dump(const char *path, const struct conf_type *const *types, struct diag *diag,
+	      FILE *out);
 
 #endif

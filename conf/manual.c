@@ -63,8 +63,10 @@ facts(FILE *out, const struct conf_field *r)
 		fprintf(out, "From %" PRId64 " to %" PRId64 ".\n", r->min, r->max);
 	if ((r->kind == CONF_KIND_SIZE || r->kind == CONF_KIND_DURATION) && r->max &&
 	    r->max != INT64_MAX) {
-		(r->kind == CONF_KIND_SIZE ? put_size : put_duration)(low, (uint64_t)r->min);
-		(r->kind == CONF_KIND_SIZE ? put_size : put_duration)(high, (uint64_t)r->max);
+		(r->kind == CONF_KIND_SIZE ? put_size : put_duration)(low,
+								      (uint64_t)r->min);
+		(r->kind == CONF_KIND_SIZE ? put_size : put_duration)(high,
+								      (uint64_t)r->max);
 		fprintf(out, "From %s to %s.\n", low, high);
 	}
 }
@@ -96,7 +98,8 @@ static const char head[] =
 	".Dd November 21, 2026\n.Dt POSTERN.CONF 5\n.Os\n.Sh NAME\n.Nm postern.conf\n"
 	".Nd configuration of the API gateway postern\n.Sh DESCRIPTION\n"
 	"The syntax is that of libconfig: settings are\n.Ql name = value;\n"
-	"groups are in braces, lists in parentheses, arrays in brackets; comments begin with\n"
+	"groups are in braces, lists in parentheses, arrays in brackets; comments begin "
+	"with\n"
 	".Ql #\nor\n.Ql //\nor stand between\n.Ql /*\nand\n.Ql */ .\n"
 	"Named things are groups, ordered things are lists.\nUnknown keys are errors.\n"
 	".Pp\nDurations, sizes and shares are strings with a unit:\n"
@@ -105,17 +108,21 @@ static const char head[] =
 	".It sizes\n\\(dq512B\\(dq, \\(dq64KiB\\(dq, \\(dq1MiB\\(dq, \\(dq1GiB\\(dq\n"
 	".It shares\n\\(dq20%\\(dq\n.El\n.Pp\n"
 	"Where 0 is allowed, \\(dqnone\\(dq may be written.\n"
-	"In strings, ${env:NAME} stands for a variable of the environment and ${var:NAME} for one of the\n"
-	"section\n.Cm vars ;\n$${ is a literal ${.\nRelative paths are relative to the file that names them.\n"
+	"In strings, ${env:NAME} stands for a variable of the environment and "
+	"${var:NAME} for one of the\n"
+	"section\n.Cm vars ;\n$${ is a literal ${.\nRelative paths are relative to the "
+	"file that names them.\n"
 	".Pp\nA small configuration:\n.Bd -literal -offset indent\n"
 	"listeners: { main: { bind = [ \"127.0.0.1:8100\" ]; }; };\n"
 	"upstreams: { origin: { targets = [ \"http://127.0.0.1:9000\" ]; }; };\n"
 	"services:  { all: { domains = [ \"*\" ];\n"
-	"                    routes = ( { match = \"* /*\"; to = \"origin\"; } ); }; };\n.Ed\n";
+	"                    routes = ( { match = \"* /*\"; to = \"origin\"; } ); }; "
+	"};\n.Ed\n";
 
 static const char tail[] =
 	".Sh FILES\n.Bl -tag -width Pa\n.It Pa /etc/postern/postern.conf\nthe main file\n"
-	".It Pa /etc/postern/conf.d/\nfiles of others, when\n.Cm include\nnames them\n.El\n"
+	".It Pa /etc/postern/conf.d/\nfiles of others, when\n.Cm include\nnames "
+	"them\n.El\n"
 	".Sh SEE ALSO\n.Xr postern 8\n";
 
 void

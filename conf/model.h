@@ -11,7 +11,7 @@
 #include "conf/field.h"
 
 struct conf_bind {                      /* an address to listen on */
-	struct str text;                /* as written: "0.0.0.0:80", "[::]:80" or "unix:/path" */
+	struct str text; /* as written: "0.0.0.0:80", "[::]:80" or "unix:/path" */
 	struct where where;
 };
 
@@ -30,19 +30,20 @@ struct conf_gateway {
 		uint64_t head;          /* bytes of a request head: 431 above */
 		int64_t headers;        /* header lines: 431 above */
 		uint64_t target;        /* bytes of the request target: 414 above */
-		uint64_t body;          /* bytes of a request body: 413 above; 0: no limit */
+		uint64_t body; /* bytes of a request body: 413 above; 0: no limit */
 		uint64_t response_head; /* bytes of a response head: 502 above */
 	} limits;
 	struct {
-		uint64_t head;          /* from the first byte of a request (or the accept) to its last head byte */
+		uint64_t head; /* from the first byte of a request (or the accept) to its
+				  last head byte */
 		uint64_t body;          /* without progress of a request body */
 		uint64_t idle;          /* kept-alive connection without a request */
-		uint64_t send;          /* without progress of a response towards a client */
-		uint64_t tunnel;        /* upgraded connection without a byte either way */
+		uint64_t send;   /* without progress of a response towards a client */
+		uint64_t tunnel; /* upgraded connection without a byte either way */
 		uint64_t linger;        /* draining what a refused client still sends */
 	} timeouts;
 	bool merge_slashes;             /* "//" becomes "/" */
-	int encoded_slash;              /* enum conf_encoded_slash: what %2F in a path means */
+	int encoded_slash; /* enum conf_encoded_slash: what %2F in a path means */
 };
 
 enum conf_encoded_slash { CONF_SLASH_KEEP, CONF_SLASH_REJECT, CONF_SLASH_DECODE };
@@ -53,15 +54,16 @@ struct conf_listener {
 	uint32_t index;                 /* in the model */
 	struct conf_bind *binds;
 	size_t nbinds;
-	struct conf_strs trust;         /* address or prefix: peers whose forwarded headers are believed */
-	int redirect;                   /* 0, or 1: "https" — answer 308 to the https URL */
+	struct conf_strs
+		trust; /* address or prefix: peers whose forwarded headers are believed */
+	int redirect;  /* 0, or 1: "https" — answer 308 to the https URL */
 	int64_t backlog;
 };
 
 struct conf_target {
-	struct str url;                 /* "http://host:port" or "unix:/path" as written */
+	struct str url; /* "http://host:port" or "unix:/path" as written */
 	struct where where;
-	struct str host;                /* name or address, brackets removed; empty for unix */
+	struct str host; /* name or address, brackets removed; empty for unix */
 	uint16_t port;
 	struct str path;                /* of a unix socket */
 	int64_t weight;                 /* 0: no new requests */
@@ -76,19 +78,27 @@ struct conf_upstream {
 	struct conf_target *targets;
 	size_t ntargets;
 	bool used;                      /* by a route */
-	struct { uint64_t connect, response, total; } timeout;  /* ms; response: to its head; 0: none */
+	struct {
+		uint64_t connect, response, total;
+	} timeout; /* ms; response: to its head; 0: none */
 	struct {
 		int64_t attempts;       /* further ones after the first */
 		uint32_t on;            /* CONF_RETRY_* */
 	} retry;
 	struct {
 		int64_t idle;           /* idle connections kept per worker and target */
-		int64_t connections;    /* open connections per worker and target; 0: no limit */
+		int64_t connections;    /* open connections per worker and target; 0: no
+					   limit */
 		uint64_t idle_timeout;  /* ms an idle connection is kept */
 	} pool;
 };
 
-enum { CONF_RETRY_CONNECT = 1, CONF_RETRY_502 = 2, CONF_RETRY_503 = 4, CONF_RETRY_504 = 8 };
+enum {
+	CONF_RETRY_CONNECT = 1,
+	CONF_RETRY_502 = 2,
+	CONF_RETRY_503 = 4,
+	CONF_RETRY_504 = 8
+};
 
 /* A policy as written, named or inline. */
 struct conf_policy {
@@ -121,19 +131,21 @@ struct conf_route {
 	struct where match_where;
 	struct {
 		struct conf_pairs headers, query, cookies;     /* value "*" : present */
-		struct conf_strs client;                        /* addresses or prefixes */
+		struct conf_strs client;                       /* addresses or prefixes */
 	} when;
 	enum conf_action action;
 	struct conf_split *to;
 	size_t nto;
 	struct str rewrite, redirect;   /* templates; empty: none */
 	struct where rewrite_where, redirect_where;
-	int64_t redirect_status;        /* 301 302 303 307 308; default 302 … 308 as documented */
+	int64_t redirect_status; /* 301 302 303 307 308; default 302 … 308 as documented
+				  */
 	int64_t respond_status;
 	struct str respond_body, respond_type;
 	uint64_t max_body;              /* 0: that of the gateway */
 	struct { uint64_t response, total; } timeout;   /* 0: that of the upstream */
-	struct conf_use *policies;      /* of the route itself, after those of gateway and service */
+	struct conf_use
+		*policies; /* of the route itself, after those of gateway and service */
 	size_t npolicies;
 	struct conf_strs without;       /* names of inherited policies not to run */
 };
@@ -144,7 +156,7 @@ struct conf_test {                      /* one of `tests` of a service */
 	struct where send_where;
 	struct conf_pairs headers;
 	struct str client;              /* address of the client; empty: 127.0.0.1 */
-	struct str on;                  /* listener name; empty: the first of the service */
+	struct str on; /* listener name; empty: the first of the service */
 	/* What is expected; empty or 0: not looked at. */
 	struct str service, route, path, upstream, location;
 	int64_t status;
@@ -152,7 +164,7 @@ struct conf_test {                      /* one of `tests` of a service */
 };
 
 struct conf_domain {
-	struct str name;                /* lower case; "api.example.com", "*.example.com" or "*" */
+	struct str name; /* lower case; "api.example.com", "*.example.com" or "*" */
 	struct where where;
 };
 
@@ -162,7 +174,7 @@ struct conf_service {
 	uint32_t index;
 	struct conf_domain *domains;
 	size_t ndomains;
-	const struct conf_listener **on;        /* resolved; every listener when left out */
+	const struct conf_listener **on; /* resolved; every listener when left out */
 	size_t non;
 	struct conf_use *policies;
 	size_t npolicies;

@@ -7,11 +7,13 @@ unused(struct conf_load *l)
 
 	for (size_t i = 0; i < m->nupstreams; i++)
 		if (!m->upstreams[i].used)
-			conf_warn(l, 210, m->upstreams[i].where, "upstream \"%.*s\" is used by no route",
+			conf_warn(l, 210, m->upstreams[i].where,
+				  "upstream \"%.*s\" is used by no route",
 				  STR_ARG(m->upstreams[i].name));
 	for (size_t i = 0; i < m->npolicies; i++)
 		if (!m->policies[i]->used)
-			conf_warn(l, 210, m->policies[i]->where, "policy \"%.*s\" is used nowhere",
+			conf_warn(l, 210, m->policies[i]->where,
+				  "policy \"%.*s\" is used nowhere",
 				  STR_ARG(m->policies[i]->name));
 }
 
@@ -30,7 +32,8 @@ addresses_twice(struct conf_load *l)
 			other = map_put(&seen, &l->scratch, b->text, b);
 			if (!other)
 				continue;
-			conf_error(l, 221, b->where, "listener \"%.*s\": \"%.*s\" is taken already",
+			conf_error(l, 221, b->where,
+				   "listener \"%.*s\": \"%.*s\" is taken already",
 				   STR_ARG(m->listeners[i].name), STR_ARG(b->text));
 			diag_note(l->diag, other->where, "here");
 		}
@@ -65,14 +68,20 @@ unsafe_retries(struct conf_load *l)
 			for (size_t t = 0; t < r->nto; t++) {
 				const struct conf_upstream *u = r->to[t].upstream;
 
-				if (!u || !(u->retry.on & ~(uint32_t)CONF_RETRY_CONNECT) || said[u->index] ||
-				    !u->retry.attempts || !unsafe(r->match, &method))
+				if (!u ||
+				    !(u->retry.on & ~(uint32_t)CONF_RETRY_CONNECT) ||
+				    said[u->index] || !u->retry.attempts ||
+				    !unsafe(r->match, &method))
 					continue;
 				said[u->index] = true;
 				conf_warn(l, 218, r->match_where,
-					  "route \"%.*s\": upstream \"%.*s\" tries again after errors, but never "
-					  "a %.*s", STR_ARG(r->name), STR_ARG(u->name), STR_ARG(method));
-				diag_note(l->diag, u->where, "\"%.*s\" is defined here", STR_ARG(u->name));
+					  "route \"%.*s\": upstream \"%.*s\" tries again "
+					  "after errors, but never "
+					  "a %.*s",
+					  STR_ARG(r->name), STR_ARG(u->name),
+					  STR_ARG(method));
+				diag_note(l->diag, u->where, "\"%.*s\" is defined here",
+					  STR_ARG(u->name));
 			}
 		}
 }

@@ -42,7 +42,8 @@ conf_member(const struct conf_node *n, const char *key)
 	size_t len = strlen(key);
 
 	for (uint32_t i = 0; n->kind == CONF_NODE_GROUP && i < n->n; i++)
-		if (n->child[i]->name_len == len && memcmp(conf_name_of(n->child[i]).at, key, len) == 0)
+		if (n->child[i]->name_len == len &&
+		    memcmp(conf_name_of(n->child[i]).at, key, len) == 0)
 			return n->child[i];
 	return NULL;
 }

@@ -2,13 +2,15 @@
 
 /* Types of the language that this version does not have. */
 static const char *const later[] = {
-	"jwt", "rate-limit", "api-key", "quota", "cache", "compress", "basic-auth", "mirror", "ip-allow", NULL,
+	"jwt",      "rate-limit", "api-key", "quota",    "cache",
+	"compress", "basic-auth", "mirror",  "ip-allow", NULL,
 };
 
-const struct conf_field policy_rows[] = {
-	{ .key = "type", .kind = CONF_KIND_STR, .flags = CONF_F_REQUIRED, .help = "what the policy does" },
-	CONF_END
-};
+const struct conf_field policy_rows[] = { { .key = "type",
+					    .kind = CONF_KIND_STR,
+					    .flags = CONF_F_REQUIRED,
+					    .help = "what the policy does" },
+					  CONF_END };
 
 const struct conf_type *
 type_find(const struct conf_type *const *types, struct str name, uint32_t *index)
@@ -43,15 +45,16 @@ type_of(struct conf_load *l, const struct conf_node *n, uint32_t *index)
 		return type;
 	for (int i = 0; later[i]; i++)
 		if (str_eq(name, str_of(later[i]))) {
-			conf_error(l, 209, conf_where(t), "policy type \"%s\" is not in this version of postern",
+			conf_error(l, 209, conf_where(t),
+				   "policy type \"%s\" is not in this version of postern",
 				   later[i]);
 			return NULL;
 		}
 	for (; l->types[k] && k < 63; k++)
 		names[k] = l->types[k]->name;
 	names[k] = NULL;
-	conf_error(l, 225, conf_where(t), "no policy type \"%.*s\"%s", STR_ARG(str_first(name, 60)),
-		   suggest_word(&l->scratch, name, names));
+	conf_error(l, 225, conf_where(t), "no policy type \"%.*s\"%s",
+		   STR_ARG(str_first(name, 60)), suggest_word(&l->scratch, name, names));
 	return NULL;
 }
 
@@ -93,19 +96,22 @@ policy(struct conf_load *l, const struct conf_node *n)
 		if (!n->name_len)
 			reader_begin(l, "policy of type", str_of(p->type->name));
 		p->self = arena_zalloc(l->image, p->type->size + 1);
-		if (conf_fill(l, options(l, n), p->type->fields, p->self) == 0 && p->type->check &&
-		    p->type->check(l, p->self, p->where) < 0 && l->diag->errors == errors)
+		if (conf_fill(l, options(l, n), p->type->fields, p->self) == 0 &&
+		    p->type->check && p->type->check(l, p->self, p->where) < 0 &&
+		    l->diag->errors == errors)
 			conf_error(l, 207, p->where, "it cannot be used as it is");
 	}
 	reader_end(l, before);
-	m->policies = arena_push(l->image, m->policies, m->npolicies, sizeof(*m->policies));
+	m->policies =
+		arena_push(l->image, m->policies, m->npolicies, sizeof(*m->policies));
 	p->index = (uint32_t)m->npolicies;
 	m->policies[m->npolicies++] = p;
 	return p;
 }
 
 int
-policies_parse(struct conf_load *l, const struct conf_node *n, struct str text, struct where w, void *to)
+policies_parse(struct conf_load *l, const struct conf_node *n, struct str text,
+	       struct where w, void *to)
 {
 	const struct conf_node *child;
 	int errors = l->diag->errors;
@@ -131,7 +137,8 @@ used(struct conf_load *l, const struct conf_node *n)
 	if (n->kind == CONF_NODE_GROUP)
 		return policy(l, n);
 	if (n->kind != CONF_NODE_STRING) {
-		wrong_type(l, n, "policies", "the name of a policy, or { type = \"…\"; }");
+		wrong_type(l, n, "policies",
+			   "the name of a policy, or { type = \"…\"; }");
 		return NULL;
 	}
 	if (conf_text(l, n, &name) < 0)
@@ -146,13 +153,15 @@ used(struct conf_load *l, const struct conf_node *n)
 
 	conf_error(l, 204, conf_where(n), "no policy \"%.*s\"%s", STR_ARG(name), hint);
 	if (near)
-		diag_note(l->diag, ((struct conf_policy *)near)->where, "\"%.*s\" is defined here",
+		diag_note(l->diag, ((struct conf_policy *)near)->where,
+			  "\"%.*s\" is defined here",
 			  STR_ARG(((struct conf_policy *)near)->name));
 	return NULL;
 }
 
 int
-uses_parse(struct conf_load *l, const struct conf_node *n, struct str text, struct where w, void *to)
+uses_parse(struct conf_load *l, const struct conf_node *n, struct str text,
+	   struct where w, void *to)
 {
 	struct uses *u = to;
 	const struct conf_node *child;
@@ -160,8 +169,10 @@ uses_parse(struct conf_load *l, const struct conf_node *n, struct str text, stru
 
 	(void)text, (void)w;
 	if (n->kind == CONF_NODE_STRING)
-		return wrong_type(l, n, "policies", arena_printf(&l->scratch, "[ \"%.*s\" ]",
-								 STR_ARG(str_first(n->text, 60))).at);
+		return wrong_type(l, n, "policies",
+				  arena_printf(&l->scratch, "[ \"%.*s\" ]",
+					       STR_ARG(str_first(n->text, 60)))
+					  .at);
 	if (n->kind != CONF_NODE_LIST)
 		return wrong_type(l, n, "policies", "a list of names: [ \"NAME\" ]");
 	u->at = ARENA_NEWS(l->image, struct conf_use, n->n);

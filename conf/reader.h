@@ -1,9 +1,9 @@
 /* reader — what the files of conf/ share while a configuration is read.
  *
- * field.c fills structs by rows, vars.c replaces ${…}, units.c knows "30s", suggest.c finds
- * what was meant; gateway.c, listeners.c, upstreams.c, policies.c, services.c, routes.c and
- * tests.c have the rows of the language and what rows cannot say; names.c looks at the
- * whole. Only conf/ includes this. */
+ * field.c fills structs by rows, vars.c replaces ${…}, units.c knows "30s", suggest.c
+ * finds what was meant; gateway.c, listeners.c, upstreams.c, policies.c, services.c,
+ * routes.c and tests.c have the rows of the language and what rows cannot say; names.c
+ * looks at the whole. Only conf/ includes this. */
 #ifndef CONF_READER_H
 #define CONF_READER_H
 
@@ -35,7 +35,8 @@ struct conf_load {
 extern const struct conf_field conf_rows[];
 
 /* load.c: conf_load() in parts, so that -T can look at the settings in between. */
-void load_begin(struct conf_load *, struct arena *image, const struct conf_type *const *types, struct diag *);
+void load_begin(struct conf_load *, struct arena *image,
+		const struct conf_type *const *types, struct diag *);
 int load_run(struct conf_load *, const char *path);
 void load_end(struct conf_load *);
 
@@ -48,17 +49,21 @@ struct reader_scope reader_begin(struct conf_load *, const char *kind, struct st
 void reader_end(struct conf_load *, struct reader_scope);
 
 /* field.c */
-int conf_fill_one(struct conf_load *, const struct conf_field *, const struct conf_node *, void *to);
+int conf_fill_one(struct conf_load *, const struct conf_field *, const struct conf_node *,
+		  void *to);
 int conf_defaults(struct conf_load *, const struct conf_field *rows, void *to);
-int wrong_type(struct conf_load *, const struct conf_node *, const char *key, const char *right);
+int wrong_type(struct conf_load *, const struct conf_node *, const char *key,
+	       const char *right);
 
 /* vars.c */
 bool has_variables(struct str);
-int replace_variables(struct conf_load *, const struct conf_node *, struct str text, struct str *out);
+int replace_variables(struct conf_load *, const struct conf_node *, struct str text,
+		      struct str *out);
 conf_parse_fn vars_parse;
 
 /* secret.c: "file:/path" and so on to what it says. */
-int secret_read(struct conf_load *, const struct conf_node *, struct str text, struct str *out);
+int secret_read(struct conf_load *, const struct conf_node *, struct str text,
+		struct str *out);
 
 /* units.c: "1h30m", "64KiB", "20%"; 32 bytes suffice. */
 void put_duration(char *to, uint64_t ms);
@@ -66,12 +71,14 @@ void put_size(char *to, uint64_t bytes);
 void put_share(char *to, uint32_t hundredths);
 
 /* suggest.c */
-void unknown_key(struct conf_load *, const struct conf_node *group, const struct conf_field *rows,
-		 const struct conf_node *child);
+void unknown_key(struct conf_load *, const struct conf_node *group,
+		 const struct conf_field *rows, const struct conf_node *child);
 /* " (one of …); did you mean "…"?" for words that an option does not take; in `arena`. */
 const char *suggest_word(struct arena *, struct str, const char *const *words);
-/* The name of `names` nearest to `s` as `; did you mean "…"?`, or "". Its value in *value. */
-const char *suggest_name(struct arena *, struct str s, const struct map *names, void **value);
+/* The name of `names` nearest to `s` as `; did you mean "…"?`, or "". Its value in
+ * *value. */
+const char *
+suggest_name(struct arena *, struct str s, const struct map *names, void **value);
 /* Where `key` lives: "upstreams.NAME.timeout"; NULL when nowhere or in several places. */
 const char *suggest_home(struct arena *, struct str key);
 
@@ -82,10 +89,11 @@ int prefixes_check(struct conf_load *, const struct conf_strs *, const char *key
 int target_parse(struct conf_load *, struct conf_target *, struct str url, struct where);
 
 /* The sections; rows and parsers. */
-extern const struct conf_field gateway_rows[], listener_rows[], upstream_rows[], policy_rows[],
-	service_rows[], route_rows[], test_rows[];
-conf_parse_fn gateway_parse, listeners_parse, upstreams_parse, policies_parse, services_parse, routes_parse, tests_parse;
-conf_parse_fn uses_parse;               /* struct uses: a list of policies, by name or inline */
+extern const struct conf_field gateway_rows[], listener_rows[], upstream_rows[],
+	policy_rows[], service_rows[], route_rows[], test_rows[];
+conf_parse_fn gateway_parse, listeners_parse, upstreams_parse, policies_parse,
+	services_parse, routes_parse, tests_parse;
+conf_parse_fn uses_parse; /* struct uses: a list of policies, by name or inline */
 
 struct uses {
 	struct conf_use *at;
@@ -94,14 +102,15 @@ struct uses {
 
 
 /* The type that this version has; NULL. */
-const struct conf_type *type_find(const struct conf_type *const *types, struct str name, uint32_t *index);
+const struct conf_type *
+type_find(const struct conf_type *const *types, struct str name, uint32_t *index);
 
 /* names.c: what only the whole can tell. */
 void names_check(struct conf_load *);
 
 /* Iterates over the groups of a named section. */
-#define for_each_child(it, node)                                                                \
-	for (uint32_t it##_i = 0;                                                               \
+#define for_each_child(it, node)                                                         \
+	for (uint32_t it##_i = 0;                                                        \
 	     it##_i < (node)->n && ((it) = (node)->child[it##_i], true); it##_i++)
 
 #endif

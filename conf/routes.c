@@ -13,17 +13,17 @@ struct respond_group {
 };
 
 static const struct conf_field split_rows[] = {
-	{ "upstream", CONF_KIND_STR, CONF_F_REQUIRED, offsetof(struct split_group, upstream),
-	  .help = "name of an upstream" },
+	{ "upstream", CONF_KIND_STR, CONF_F_REQUIRED,
+	  offsetof(struct split_group, upstream), .help = "name of an upstream" },
 	CONF_INT(struct split_group, weight, "1", 0, WEIGHT_MAX, "share of the requests"),
 	CONF_END
 };
 
 static const struct conf_field respond_rows[] = {
 	CONF_INT(struct respond_group, status, "200", 200, 599, "status of the answer"),
-	CONF_STR(struct respond_group, type, "text/plain; charset=utf-8", "its Content-Type"),
-	CONF_STR(struct respond_group, body, NULL, "its body"),
-	CONF_END
+	CONF_STR(struct respond_group, type, "text/plain; charset=utf-8",
+		 "its Content-Type"),
+	CONF_STR(struct respond_group, body, NULL, "its body"), CONF_END
 };
 
 static int
@@ -38,7 +38,9 @@ split(struct conf_load *l, const struct conf_node *n, struct conf_split *s)
 			return -1;
 		w = conf_where(conf_member(n, "upstream"));
 	} else if (n->kind != CONF_NODE_STRING) {
-		return wrong_type(l, n, "to", "\"UPSTREAM\" or ( { upstream = \"NAME\"; weight = 1; } )");
+		return wrong_type(
+			l, n, "to",
+			"\"UPSTREAM\" or ( { upstream = \"NAME\"; weight = 1; } )");
 	} else if (conf_text(l, n, &g.upstream) < 0) {
 		return -1;
 	}
@@ -55,17 +57,21 @@ split(struct conf_load *l, const struct conf_node *n, struct conf_split *s)
 	const char *hint = suggest_name(&l->scratch, g.upstream, &l->upstreams, &near);
 
 	if (memmem(g.upstream.at, g.upstream.len, "://", 3))
-		hint = "; a route names an upstream, and the upstream has the address: upstreams: { "
+		hint = "; a route names an upstream, and the upstream has the address: "
+		       "upstreams: { "
 		       "NAME: { targets = [ \"http://host:port\" ]; }; };";
-	conf_error(l, 204, w, "no upstream \"%.*s\"%s", STR_ARG(str_first(g.upstream, 100)), hint);
+	conf_error(l, 204, w, "no upstream \"%.*s\"%s",
+		   STR_ARG(str_first(g.upstream, 100)), hint);
 	if (near)
-		diag_note(l->diag, ((struct conf_upstream *)near)->where, "\"%.*s\" is defined here",
+		diag_note(l->diag, ((struct conf_upstream *)near)->where,
+			  "\"%.*s\" is defined here",
 			  STR_ARG(((struct conf_upstream *)near)->name));
 	return -1;
 }
 
 static int
-to_parse(struct conf_load *l, const struct conf_node *n, struct str text, struct where w, void *to)
+to_parse(struct conf_load *l, const struct conf_node *n, struct str text, struct where w,
+	 void *to)
 {
 	struct conf_route *r = to;
 	const struct conf_node *child;
@@ -77,7 +83,9 @@ to_parse(struct conf_load *l, const struct conf_node *n, struct str text, struct
 		r->to = ARENA_NEW(l->image, struct conf_split);
 		r->nto = 1;
 		if (n->kind == CONF_NODE_GROUP)
-			return wrong_type(l, n, "to", "a list around it: ( { upstream = \"NAME\"; weight = 1; } )");
+			return wrong_type(l, n, "to",
+					  "a list around it: ( { upstream = \"NAME\"; "
+					  "weight = 1; } )");
 		return split(l, n, r->to);
 	}
 	r->to = ARENA_NEWS(l->image, struct conf_split, n->n);
@@ -87,15 +95,17 @@ to_parse(struct conf_load *l, const struct conf_node *n, struct str text, struct
 		total += r->to[r->nto++].weight;
 	}
 	if (!total && result == 0) {
-		conf_error(l, 216, conf_where(n), n->n ? "all weights are 0: no upstream could ever be chosen" :
-			   "\"to\" is empty");
+		conf_error(l, 216, conf_where(n),
+			   n->n ? "all weights are 0: no upstream could ever be chosen"
+				: "\"to\" is empty");
 		return -1;
 	}
 	return result;
 }
 
 static int
-match_parse(struct conf_load *l, const struct conf_node *n, struct str text, struct where w, void *to)
+match_parse(struct conf_load *l, const struct conf_node *n, struct str text,
+	    struct where w, void *to)
 {
 	struct conf_route *r = to;
 
@@ -105,7 +115,8 @@ match_parse(struct conf_load *l, const struct conf_node *n, struct str text, str
 }
 
 static int
-rewrite_parse(struct conf_load *l, const struct conf_node *n, struct str text, struct where w, void *to)
+rewrite_parse(struct conf_load *l, const struct conf_node *n, struct str text,
+	      struct where w, void *to)
 {
 	struct conf_route *r = to;
 
@@ -115,7 +126,8 @@ rewrite_parse(struct conf_load *l, const struct conf_node *n, struct str text, s
 }
 
 static int
-redirect_parse(struct conf_load *l, const struct conf_node *n, struct str text, struct where w, void *to)
+redirect_parse(struct conf_load *l, const struct conf_node *n, struct str text,
+	       struct where w, void *to)
 {
 	struct conf_route *r = to;
 
@@ -125,7 +137,8 @@ redirect_parse(struct conf_load *l, const struct conf_node *n, struct str text, 
 }
 
 static int
-redirect_status_parse(struct conf_load *l, const struct conf_node *n, struct str text, struct where w, void *to)
+redirect_status_parse(struct conf_load *l, const struct conf_node *n, struct str text,
+		      struct where w, void *to)
 {
 	int64_t *status = to;
 
@@ -136,15 +149,18 @@ redirect_status_parse(struct conf_load *l, const struct conf_node *n, struct str
 	if (n->kind != CONF_NODE_INT)
 		return wrong_type(l, n, "redirect_status", "301, 302, 303, 307 or 308");
 	*status = n->number;
-	if ((n->number >= 301 && n->number <= 303) || n->number == 307 || n->number == 308)
+	if ((n->number >= 301 && n->number <= 303) || n->number == 307 ||
+	    n->number == 308)
 		return 0;
-	conf_error(l, 224, conf_where(n), "\"redirect_status\" is %lld; it may be 301, 302, 303, 307 or 308",
+	conf_error(l, 224, conf_where(n),
+		   "\"redirect_status\" is %lld; it may be 301, 302, 303, 307 or 308",
 		   n->number);
 	return -1;
 }
 
 static int
-respond_parse(struct conf_load *l, const struct conf_node *n, struct str text, struct where w, void *to)
+respond_parse(struct conf_load *l, const struct conf_node *n, struct str text,
+	      struct where w, void *to)
 {
 	struct conf_route *r = to;
 	struct respond_group g = { 0 };
@@ -157,19 +173,23 @@ respond_parse(struct conf_load *l, const struct conf_node *n, struct str text, s
 		conf_defaults(l, respond_rows, &g);
 		g.status = n->number;
 	} else {
-		return wrong_type(l, n, "respond", "a status such as 204, or { status = 200; body = \"…\"; }");
+		return wrong_type(
+			l, n, "respond",
+			"a status such as 204, or { status = 200; body = \"…\"; }");
 	}
 	r->respond_status = g.status;
 	r->respond_type = g.type;
 	r->respond_body = g.body;
 	if (g.status >= 200 && g.status <= 599)
 		return 0;
-	conf_error(l, 224, conf_where(n), "\"respond\" is %lld; a status is 200 to 599", (long long)g.status);
+	conf_error(l, 224, conf_where(n), "\"respond\" is %lld; a status is 200 to 599",
+		   (long long)g.status);
 	return -1;
 }
 
 static int
-client_parse(struct conf_load *l, const struct conf_node *n, struct str text, struct where w, void *to)
+client_parse(struct conf_load *l, const struct conf_node *n, struct str text,
+	     struct where w, void *to)
 {
 	static const struct conf_field row = { .key = "client", .kind = CONF_KIND_STRS };
 
@@ -188,29 +208,36 @@ static const struct conf_field when_rows[] = {
 	  .help = "parameters of the query with their values; \"*\": present" },
 	{ "cookies", CONF_KIND_PAIRS, .offset = R(when.cookies) - R(when),
 	  .help = "cookies with their values; \"*\": present" },
-	{ "client", CONF_KIND_VIA, .offset = R(when.client) - R(when), .parse = client_parse,
+	{ "client", CONF_KIND_VIA, .offset = R(when.client) - R(when),
+	  .parse = client_parse,
 	  .help = "addresses and prefixes, one of which the client has" },
 	CONF_END
 };
 
 static const struct conf_field timeout_rows[] = {
-	{ "response", CONF_KIND_DURATION, .offset = R(timeout.response) - R(timeout), .min = 1, .max = DAY,
-	  .help = "from the end of the request to the head of the response; left out: that of the upstream" },
-	{ "total", CONF_KIND_DURATION, .offset = R(timeout.total) - R(timeout), .min = 1, .max = DAY,
-	  .help = "for everything; left out: that of the upstream" },
+	{ "response", CONF_KIND_DURATION, .offset = R(timeout.response) - R(timeout),
+	  .min = 1, .max = DAY,
+	  .help = "from the end of the request to the head of the response; left out: "
+		  "that of the upstream" },
+	{ "total", CONF_KIND_DURATION, .offset = R(timeout.total) - R(timeout), .min = 1,
+	  .max = DAY, .help = "for everything; left out: that of the upstream" },
 	CONF_END
 };
 
 const struct conf_field route_rows[] = {
-	CONF_STR(struct conf_route, name, NULL, "its name in logs and statistics; left out: its number in order"),
+	CONF_STR(struct conf_route, name, NULL,
+		 "its name in logs and statistics; left out: its number in order"),
 	{ "match", CONF_KIND_VIA, CONF_F_REQUIRED, 0, .parse = match_parse,
-	  .help = "\"METHODS PATH\": * or GET,POST, then /exact, /a/{id}, /prefix/* or ~ ^regex$" },
-	CONF_GROUP(struct conf_route, when, when_rows, "further conditions; all must hold"),
+	  .help = "\"METHODS PATH\": * or GET,POST, then /exact, /a/{id}, /prefix/* or ~ "
+		  "^regex$" },
+	CONF_GROUP(struct conf_route, when, when_rows,
+		   "further conditions; all must hold"),
 	{ "to", CONF_KIND_VIA, CONF_F_LIST, 0, .parse = to_parse, .sub = split_rows,
 	  .help = "name of the upstream that answers, or a list of groups with weights" },
 	{ "rewrite", CONF_KIND_VIA, .parse = rewrite_parse,
 	  .help = "path sent to the upstream, a template: \"/orders/{id}\"" },
-	{ "redirect", CONF_KIND_VIA, .parse = redirect_parse, .help = "Location to redirect to, a template" },
+	{ "redirect", CONF_KIND_VIA, .parse = redirect_parse,
+	  .help = "Location to redirect to, a template" },
 	{ "redirect_status", CONF_KIND_VIA, .offset = R(redirect_status), .def = "302",
 	  .parse = redirect_status_parse, .help = "301, 302, 303, 307 or 308" },
 	{ "respond", CONF_KIND_VIA, .parse = respond_parse, .sub = respond_rows,
@@ -222,7 +249,10 @@ const struct conf_field route_rows[] = {
 	  .help = "policies of this route, run after those of gateway and service" },
 	{ "without", CONF_KIND_STRS, .offset = R(without),
 	  .help = "names of policies of gateway or service that do not run here" },
-	{ .key = "mirror", .kind = CONF_KIND_VIA, .flags = CONF_F_LATER, .help = "a copy to another upstream" },
+	{ .key = "mirror",
+	  .kind = CONF_KIND_VIA,
+	  .flags = CONF_F_LATER,
+	  .help = "a copy to another upstream" },
 	CONF_END
 };
 
@@ -239,7 +269,8 @@ action(struct conf_load *l, const struct conf_node *n, struct conf_route *r, boo
 		const struct conf_node *k = conf_member(n, keys[i]);
 
 		if (k && first) {
-			conf_error(l, 215, conf_name_where(k), "both \"%.*s\" and \"%s\": a route does one thing",
+			conf_error(l, 215, conf_name_where(k),
+				   "both \"%.*s\" and \"%s\": a route does one thing",
 				   STR_ARG(conf_name_of(first)), keys[i]);
 			return -1;
 		}
@@ -251,7 +282,9 @@ action(struct conf_load *l, const struct conf_node *n, struct conf_route *r, boo
 	/* A slip in a name may be why there is none. */
 	if (first || !clean)
 		return 0;
-	conf_error(l, 215, conf_where(n), "it does nothing: one of \"to\", \"redirect\" and \"respond\" is missing");
+	conf_error(l, 215, conf_where(n),
+		   "it does nothing: one of \"to\", \"redirect\" and \"respond\" is "
+		   "missing");
 	return -1;
 }
 
@@ -281,14 +314,17 @@ route(struct conf_load *l, const struct conf_node *n, struct conf_route *r, size
 	if (action(l, n, r, result == 0) < 0)
 		result = -1;
 	if (result == 0 && r->timeout.total && r->timeout.response > r->timeout.total)
-		conf_warn(l, 217, conf_where(conf_member(conf_member(n, "timeout"), "response")),
-			  "timeout.response is longer than timeout.total and never strikes");
+		conf_warn(l, 217,
+			  conf_where(conf_member(conf_member(n, "timeout"), "response")),
+			  "timeout.response is longer than timeout.total and never "
+			  "strikes");
 	reader_end(l, before);
 	return result;
 }
 
 int
-routes_parse(struct conf_load *l, const struct conf_node *n, struct str text, struct where w, void *to)
+routes_parse(struct conf_load *l, const struct conf_node *n, struct str text,
+	     struct where w, void *to)
 {
 	struct conf_service *s = to;
 	const struct conf_node *child;
@@ -297,15 +333,18 @@ routes_parse(struct conf_load *l, const struct conf_node *n, struct str text, st
 
 	(void)text, (void)w;
 	if (n->kind != CONF_NODE_LIST)
-		return wrong_type(l, n, "routes", "a list: ( { match = \"* /*\"; to = \"UPSTREAM\"; } )");
+		return wrong_type(l, n, "routes",
+				  "a list: ( { match = \"* /*\"; to = \"UPSTREAM\"; } )");
 	if (!n->n)
-		conf_error(l, 222, conf_where(n), "\"routes\" is empty: nothing would be answered");
+		conf_error(l, 222, conf_where(n),
+			   "\"routes\" is empty: nothing would be answered");
 	s->routes = ARENA_NEWS(l->image, struct conf_route, n->n);
 	for_each_child(child, n) {
 		struct conf_route *r = &s->routes[s->nroutes++], *other;
 
 		if (child->kind != CONF_NODE_GROUP) {
-			result = wrong_type(l, child, "routes", "{ match = \"* /*\"; to = \"UPSTREAM\"; }");
+			result = wrong_type(l, child, "routes",
+					    "{ match = \"* /*\"; to = \"UPSTREAM\"; }");
 			continue;
 		}
 		if (route(l, child, r, s->nroutes) < 0)
@@ -314,8 +353,8 @@ routes_parse(struct conf_load *l, const struct conf_node *n, struct str text, st
 		if (other) {
 			const struct conf_node *name = conf_member(child, "name");
 
-			conf_error(l, 111, name ? conf_where(name) : r->where, "two routes have the name \"%.*s\"",
-				   STR_ARG(r->name));
+			conf_error(l, 111, name ? conf_where(name) : r->where,
+				   "two routes have the name \"%.*s\"", STR_ARG(r->name));
 			diag_note(l->diag, other->where, "the first is here");
 		}
 	}

@@ -6,13 +6,34 @@
 enum { WORD = 1, NAME_FIRST = 2, NAME = 4, BLANK = 8 };
 
 static const unsigned char class[256] = {
-	['\t'] = BLANK, ['\n'] = BLANK, ['\f'] = BLANK, ['\r'] = BLANK, [' '] = BLANK,
-	['*'] = WORD | NAME_FIRST | NAME, ['_'] = WORD | NAME, ['-'] = WORD | NAME,
+	['\t'] = BLANK,
+	['\n'] = BLANK,
+	['\f'] = BLANK,
+	['\r'] = BLANK,
+	[' '] = BLANK,
+	['*'] = WORD | NAME_FIRST | NAME,
+	['_'] = WORD | NAME,
+	['-'] = WORD | NAME,
 	['0' ... '9'] = WORD | NAME,
-	['A' ... 'Z'] = WORD | NAME_FIRST | NAME, ['a' ... 'z'] = WORD | NAME_FIRST | NAME,
-	['+'] = WORD, ['.'] = WORD, ['%'] = WORD, ['/'] = WORD, ['$'] = WORD, ['~'] = WORD,
-	['@'] = WORD, ['&'] = WORD, ['?'] = WORD, ['!'] = WORD, ['^'] = WORD, ['|'] = WORD,
-	['<'] = WORD, ['>'] = WORD, ['\\'] = WORD, ['\''] = WORD, ['`'] = WORD,
+	['A' ... 'Z'] = WORD | NAME_FIRST | NAME,
+	['a' ... 'z'] = WORD | NAME_FIRST | NAME,
+	['+'] = WORD,
+	['.'] = WORD,
+	['%'] = WORD,
+	['/'] = WORD,
+	['$'] = WORD,
+	['~'] = WORD,
+	['@'] = WORD,
+	['&'] = WORD,
+	['?'] = WORD,
+	['!'] = WORD,
+	['^'] = WORD,
+	['|'] = WORD,
+	['<'] = WORD,
+	['>'] = WORD,
+	['\\'] = WORD,
+	['\''] = WORD,
+	['`'] = WORD,
 	[0x80 ... 0xff] = WORD,
 };
 
@@ -23,17 +44,20 @@ is(unsigned char c, unsigned char of)
 }
 
 void
-scan_init(struct scan *s, struct arena *arena, const char *file, struct str text, struct diag *d)
+scan_init(struct scan *s, struct arena *arena, const char *file, struct str text,
+	  struct diag *d)
 {
 	uint32_t n = 1;
 
 	*s = (struct scan){ .text = text, .file = file, .diag = d };
-	for (const char *p = text.at, *end = p + text.len; (p = memchr(p, '\n', (size_t)(end - p))); p++)
+	for (const char *p = text.at, *end = p + text.len;
+	     (p = memchr(p, '\n', (size_t)(end - p))); p++)
 		n++;
 	s->lines = arena_alloc(arena, n * sizeof(*s->lines));
 	s->nlines = 1;
 	s->lines[0] = 0;
-	for (const char *p = text.at, *end = p + text.len; (p = memchr(p, '\n', (size_t)(end - p))); p++)
+	for (const char *p = text.at, *end = p + text.len;
+	     (p = memchr(p, '\n', (size_t)(end - p))); p++)
 		s->lines[s->nlines++] = (uint32_t)(p - text.at) + 1;
 	if (str_starts(text, STR("\xef\xbb\xbf"))) {
 		s->at = 3;
@@ -69,7 +93,8 @@ struct where
 scan_where(const struct scan *s, uint32_t at, uint32_t end)
 {
 	uint32_t line = scan_line(s, at);
-	uint32_t stop = line + 1 < s->nlines ? s->lines[line + 1] - 1 : (uint32_t)s->text.len;
+	uint32_t stop =
+		line + 1 < s->nlines ? s->lines[line + 1] - 1 : (uint32_t)s->text.len;
 
 	if (end > stop)
 		end = stop;
@@ -106,7 +131,8 @@ comment(struct scan *s, uint32_t at)
 		return 0;
 	p = memmem(from + 2, (size_t)(end - from) - 2, "*/", 2);
 	if (!p) {
-		diag_error(s->diag, 118, scan_where(s, at, at + 2), "this comment has no */");
+		diag_error(s->diag, 118, scan_where(s, at, at + 2),
+			   "this comment has no */");
 		return (uint32_t)s->text.len;
 	}
 	return (uint32_t)(p + 2 - s->text.at);
@@ -119,10 +145,13 @@ escape(struct scan *s, uint32_t at)
 
 	if (c == 'a' || c == 'b' || c == 'v')
 		diag_warn(s->diag, 110, scan_where(s, at, at + 2),
-			  "\\%c stays a backslash and %c here, and means something else in later versions of "
-			  "libconfig; write \\\\%c", c, c, c);
+			  "\\%c stays a backslash and %c here, and means something else "
+			  "in later versions of "
+			  "libconfig; write \\\\%c",
+			  c, c, c);
 	if ((c == 'x' || c == 'X') && byte(s, at + 2) == '0' && byte(s, at + 3) == '0')
-		diag_error(s->diag, 114, scan_where(s, at, at + 4), "a string cannot have a NUL in it");
+		diag_error(s->diag, 114, scan_where(s, at, at + 4),
+			   "a string cannot have a NUL in it");
 }
 
 /* Where a string without its quote was probably meant to end. */
@@ -138,8 +167,8 @@ torn(struct scan *s, uint32_t at)
 	return end;
 }
 
-/* A string over several lines is believed only when what follows may follow a string: else
- * its first quote was never closed, and the quote found opens another one. */
+/* A string over several lines is believed only when what follows may follow a string:
+ * else its first quote was never closed, and the quote found opens another one. */
 static bool
 plausible_end(const struct scan *s, uint32_t at)
 {
@@ -168,13 +197,16 @@ string(struct scan *s, uint32_t at)
 		else if (c == '\0')
 			nul = true;
 	}
-	if (p >= size || (newline && !plausible_end(s, p + 1)) || is(byte(s, p + 1), NAME))
+	if (p >= size || (newline && !plausible_end(s, p + 1)) ||
+	    is(byte(s, p + 1), NAME))
 		return token(s, SCAN_STRING, at, torn(s, at));
 	if (nul)
-		diag_error(s->diag, 114, scan_where(s, at, p + 1), "a string cannot have a NUL in it");
+		diag_error(s->diag, 114, scan_where(s, at, p + 1),
+			   "a string cannot have a NUL in it");
 	if (p - at > SCAN_STRING_MAX)
 		diag_error(s->diag, 113, scan_where(s, at, at + 1),
-			   "this string has %u bytes; at most %d are allowed", p - at - 1, SCAN_STRING_MAX);
+			   "this string has %u bytes; at most %d are allowed", p - at - 1,
+			   SCAN_STRING_MAX);
 	return token(s, SCAN_STRING, at, p + 1);
 }
 
@@ -248,12 +280,14 @@ is_int(struct scan *s, uint32_t at, uint32_t stop, enum scan_kind *kind)
 
 		fits = !errno && (!hex || u <= INT64_MAX);
 		if (fits && !ls && (v > INT32_MAX || v < INT32_MIN)) {
-			diag_error(s->diag, 106, w, "%s does not fit into 32 bits; write %sL", buf, buf);
+			diag_error(s->diag, 106, w,
+				   "%s does not fit into 32 bits; write %sL", buf, buf);
 			*kind = SCAN_LONG;
 		}
 	}
 	if (!fits)
-		diag_error(s->diag, 106, w, "%.*s does not fit into 64 bits", len > 60 ? 60 : len, from);
+		diag_error(s->diag, 106, w, "%.*s does not fit into 64 bits",
+			   len > 60 ? 60 : len, from);
 	return true;
 }
 
@@ -276,7 +310,8 @@ word(struct scan *s, uint32_t at)
 	for (;; end++) {
 		unsigned char c = byte(s, end);
 
-		if (c == '/' && end > at && (byte(s, end + 1) == '/' || byte(s, end + 1) == '*'))
+		if (c == '/' && end > at &&
+		    (byte(s, end + 1) == '/' || byte(s, end + 1) == '*'))
 			break;
 		/* An address without quotes: its // begins no comment. */
 		if (c == ':' && byte(s, end + 1) == '/' && byte(s, end + 2) == '/') {
@@ -309,7 +344,8 @@ scan_next(struct scan *s)
 		while (at < s->text.len && is((unsigned char)s->text.at[at], BLANK))
 			at++;
 		if (at >= s->text.len)
-			return token(s, SCAN_END, (uint32_t)s->text.len, (uint32_t)s->text.len);
+			return token(s, SCAN_END, (uint32_t)s->text.len,
+				     (uint32_t)s->text.len);
 		switch (s->text.at[at]) {
 		case '"': return string(s, at);
 		case '=':
@@ -329,7 +365,8 @@ scan_next(struct scan *s)
 				break;
 			/* libconfig would take it for the end of the text. */
 			if (memchr(s->text.at + at, '\0', end - at))
-				diag_error(s->diag, 114, scan_where(s, at, end), "a NUL has no place here");
+				diag_error(s->diag, 114, scan_where(s, at, end),
+					   "a NUL has no place here");
 			if (s->comments)
 				return token(s, SCAN_COMMENT, at, end);
 			s->at = end;
@@ -340,7 +377,8 @@ scan_next(struct scan *s)
 
 		unsigned char c = (unsigned char)s->text.at[at];
 
-		for (end = at; end < s->text.len && (unsigned char)s->text.at[end] == c; end++)
+		for (end = at; end < s->text.len && (unsigned char)s->text.at[end] == c;
+		     end++)
 			;
 		diag_error(s->diag, 114, scan_where(s, at, end),
 			   "a byte of value 0x%02x has no place here", c);

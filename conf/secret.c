@@ -8,7 +8,8 @@
 enum { SECRET_MAX = 64 * 1024 };
 
 static int
-from_file(struct conf_load *l, const struct conf_node *n, const char *path, struct str *out)
+from_file(struct conf_load *l, const struct conf_node *n, const char *path,
+	  struct str *out)
 {
 	char buf[SECRET_MAX + 1];
 	ssize_t len = -1;
@@ -21,7 +22,8 @@ from_file(struct conf_load *l, const struct conf_node *n, const char *path, stru
 		close(fd);
 	}
 	if (len < 0) {
-		conf_error(l, 228, conf_where(n), "cannot read %s: %s", path, strerror(error));
+		conf_error(l, 228, conf_where(n), "cannot read %s: %s", path,
+			   strerror(error));
 		return -1;
 	}
 	if (len > SECRET_MAX) {
@@ -36,26 +38,34 @@ from_file(struct conf_load *l, const struct conf_node *n, const char *path, stru
 }
 
 int
-secret_read(struct conf_load *l, const struct conf_node *n, struct str text, struct str *out)
+secret_read(struct conf_load *l, const struct conf_node *n, struct str text,
+	    struct str *out)
 {
 	if (str_starts(text, STR("file:")))
-		return from_file(l, n, source_path(n->source, &l->scratch, str_from(text, 5)).at, out);
+		return from_file(
+			l, n, source_path(n->source, &l->scratch, str_from(text, 5)).at,
+			out);
 	if (str_starts(text, STR("cred:"))) {
 		const char *dir = getenv("CREDENTIALS_DIRECTORY");
 		struct str name = str_from(text, 5);
 
 		if (!dir || !name.len || str_find(name, '/') >= 0) {
-			conf_error(l, 228, conf_where(n), dir ? "a credential has a name without /" :
-				   "CREDENTIALS_DIRECTORY is not set; systemd does that for LoadCredential=");
+			conf_error(l, 228, conf_where(n),
+				   dir ? "a credential has a name without /"
+				       : "CREDENTIALS_DIRECTORY is not set; systemd does "
+					 "that for LoadCredential=");
 			return -1;
 		}
-		return from_file(l, n, arena_printf(&l->scratch, "%s/%.*s", dir, STR_ARG(name)).at, out);
+		return from_file(
+			l, n, arena_printf(&l->scratch, "%s/%.*s", dir, STR_ARG(name)).at,
+			out);
 	}
 	if (str_starts(text, STR("env:"))) {
 		const char *value = getenv(arena_str(&l->scratch, str_from(text, 4)).at);
 
 		if (!value) {
-			conf_error(l, 228, conf_where(n), "%.*s is not set in the environment",
+			conf_error(l, 228, conf_where(n),
+				   "%.*s is not set in the environment",
 				   STR_ARG(str_from(text, 4)));
 			return -1;
 		}
@@ -63,7 +73,8 @@ secret_read(struct conf_load *l, const struct conf_node *n, struct str text, str
 		return 0;
 	}
 	if (n->source->readable_by_all)
-		conf_warn(l, 226, conf_where(n), "a secret stands in a file that everybody may read; write "
+		conf_warn(l, 226, conf_where(n),
+			  "a secret stands in a file that everybody may read; write "
 			  "\"file:/path\", \"cred:NAME\" or \"env:NAME\"");
 	*out = text;
 	return 0;

@@ -16,11 +16,13 @@ domain_error(struct str s)
 	if (str_starts(s, STR("*.")))
 		rest = str_from(s, 2);
 	if (str_find(rest, '*') >= 0)
-		return "a star stands for whole names at the front only: \"*.example.com\"";
+		return "a star stands for whole names at the front only: "
+		       "\"*.example.com\"";
 	if (str_starts(s, STR(".")))
 		return "write \"*.example.com\" for all names below";
 	if (!rest.len || s.len > 255)
-		return "a domain is a name such as \"api.example.com\", \"*.example.com\" or \"*\"";
+		return "a domain is a name such as \"api.example.com\", "
+		       "\"*.example.com\" or \"*\"";
 	for (size_t i = 0; i < rest.len; i++)
 		if ((unsigned char)rest.at[i] <= ' ' || (unsigned char)rest.at[i] >= 0x7f)
 			return "names with other letters are written in their xn-- form";
@@ -28,7 +30,8 @@ domain_error(struct str s)
 }
 
 static int
-domains_parse(struct conf_load *l, const struct conf_node *n, struct str text, struct where w, void *to)
+domains_parse(struct conf_load *l, const struct conf_node *n, struct str text,
+	      struct where w, void *to)
 {
 	static const struct conf_field row = { .key = "domains", .kind = CONF_KIND_STRS };
 	struct conf_service *s = to;
@@ -38,7 +41,8 @@ domains_parse(struct conf_load *l, const struct conf_node *n, struct str text, s
 	(void)text, (void)w;
 	result = conf_fill_one(l, &row, n, &all);
 	if (result == 0 && !all.n) {
-		conf_error(l, 222, conf_where(n), "\"domains\" is empty: no request would come here");
+		conf_error(l, 222, conf_where(n),
+			   "\"domains\" is empty: no request would come here");
 		return -1;
 	}
 	s->domains = ARENA_NEWS(l->image, struct conf_domain, all.n);
@@ -53,15 +57,16 @@ domains_parse(struct conf_load *l, const struct conf_node *n, struct str text, s
 		s->domains[i] = (struct conf_domain){ lower, all.where[i] };
 		if (!error || !all.at[i].at)
 			continue;
-		conf_error(l, 223, all.where[i], "domain \"%.*s\": %s", STR_ARG(str_first(all.at[i], 100)),
-			   error);
+		conf_error(l, 223, all.where[i], "domain \"%.*s\": %s",
+			   STR_ARG(str_first(all.at[i], 100)), error);
 		result = -1;
 	}
 	return result;
 }
 
 static int
-on_parse(struct conf_load *l, const struct conf_node *n, struct str text, struct where w, void *to)
+on_parse(struct conf_load *l, const struct conf_node *n, struct str text, struct where w,
+	 void *to)
 {
 	static const struct conf_field row = { .key = "on", .kind = CONF_KIND_STRS };
 	struct conf_service *s = to;
@@ -72,7 +77,8 @@ on_parse(struct conf_load *l, const struct conf_node *n, struct str text, struct
 	if (conf_fill_one(l, &row, n, &all) < 0)
 		return -1;
 	if (!all.n) {
-		conf_error(l, 222, conf_where(n), "\"on\" is empty: no request would come here; leave it out "
+		conf_error(l, 222, conf_where(n),
+			   "\"on\" is empty: no request would come here; leave it out "
 			   "for every listener");
 		return -1;
 	}
@@ -86,11 +92,14 @@ on_parse(struct conf_load *l, const struct conf_node *n, struct str text, struct
 			continue;
 		}
 
-		const char *hint = suggest_name(&l->scratch, all.at[i], &l->listeners, &near);
+		const char *hint =
+			suggest_name(&l->scratch, all.at[i], &l->listeners, &near);
 
-		conf_error(l, 204, all.where[i], "no listener \"%.*s\"%s", STR_ARG(all.at[i]), hint);
+		conf_error(l, 204, all.where[i], "no listener \"%.*s\"%s",
+			   STR_ARG(all.at[i]), hint);
 		if (near)
-			diag_note(l->diag, ((struct conf_listener *)near)->where, "\"%.*s\" is defined here",
+			diag_note(l->diag, ((struct conf_listener *)near)->where,
+				  "\"%.*s\" is defined here",
 				  STR_ARG(((struct conf_listener *)near)->name));
 		result = -1;
 	}
@@ -99,14 +108,18 @@ on_parse(struct conf_load *l, const struct conf_node *n, struct str text, struct
 
 const struct conf_field service_rows[] = {
 	{ "domains", CONF_KIND_VIA, CONF_F_REQUIRED, 0, .parse = domains_parse,
-	  .help = "names it answers for: [ \"api.example.com\", \"*.example.com\", \"*\" ]" },
-	{ "on", CONF_KIND_VIA, .parse = on_parse, .help = "names of listeners; left out: every one" },
-	{ "policies", CONF_KIND_VIA, .offset = offsetof(struct conf_service, policies), .parse = uses_parse,
-	  .help = "policies of all its routes, in this order" },
-	{ "routes", CONF_KIND_VIA, CONF_F_REQUIRED | CONF_F_LIST, 0, .parse = routes_parse, .sub = route_rows,
+	  .help = "names it answers for: [ \"api.example.com\", \"*.example.com\", \"*\" "
+		  "]" },
+	{ "on", CONF_KIND_VIA, .parse = on_parse,
+	  .help = "names of listeners; left out: every one" },
+	{ "policies", CONF_KIND_VIA, .offset = offsetof(struct conf_service, policies),
+	  .parse = uses_parse, .help = "policies of all its routes, in this order" },
+	{ "routes", CONF_KIND_VIA, CONF_F_REQUIRED | CONF_F_LIST, 0,
+	  .parse = routes_parse, .sub = route_rows,
 	  .help = "ordered routes; the first that matches wins" },
 	{ "tests", CONF_KIND_VIA, CONF_F_LIST, 0, .parse = tests_parse, .sub = test_rows,
-	  .help = "requests and what is expected of the routes, run by every check and reload" },
+	  .help = "requests and what is expected of the routes, run by every check and "
+		  "reload" },
 	CONF_END
 };
 
@@ -121,7 +134,8 @@ everywhere(struct conf_load *l, struct conf_service *s)
 }
 
 int
-services_parse(struct conf_load *l, const struct conf_node *n, struct str text, struct where w, void *to)
+services_parse(struct conf_load *l, const struct conf_node *n, struct str text,
+	       struct where w, void *to)
 {
 	struct conf_model *m = l->model;
 	const struct conf_node *child;
@@ -129,9 +143,11 @@ services_parse(struct conf_load *l, const struct conf_node *n, struct str text, 
 
 	(void)text, (void)w, (void)to;
 	if (n->kind != CONF_NODE_GROUP)
-		return wrong_type(l, n, "services", "{ NAME: { domains = [ \"*\" ]; routes = ( … ); }; }");
+		return wrong_type(l, n, "services",
+				  "{ NAME: { domains = [ \"*\" ]; routes = ( … ); }; }");
 	if (!n->n)
-		conf_error(l, 222, conf_where(n), "no service is defined: nothing would be answered");
+		conf_error(l, 222, conf_where(n),
+			   "no service is defined: nothing would be answered");
 	m->services = ARENA_NEWS(l->image, struct conf_service, n->n);
 	for_each_child(child, n) {
 		struct conf_service *s = &m->services[m->nservices];

@@ -8,8 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Values go to libconfig in pieces of this size, as elements of one list: its memory is used again and
- * stays in the cache, and its groups, slow beyond some members, stay small. */
+/* Values go to libconfig in pieces of this size, as elements of one list: its memory is
+ * used again and stays in the cache, and its groups, slow beyond some members, stay
+ * small. */
 enum { PIECE = 8 * 1024 };
 
 struct feed {
@@ -33,7 +34,8 @@ pair(struct feed *f, struct conf_node *n, const config_setting_t *s)
 		if (!n->bracket || (size_t)config_setting_length(s) != n->n)
 			return -1;
 		for (unsigned i = 0; i < n->n; i++)
-			if (pair(f, (struct conf_node *)n->child[i], config_setting_get_elem(s, i)) < 0)
+			if (pair(f, (struct conf_node *)n->child[i],
+				 config_setting_get_elem(s, i)) < 0)
 				return -1;
 		return 0;
 	case CONFIG_TYPE_STRING:
@@ -67,11 +69,13 @@ flush(struct feed *f)
 	bool ok = config_read_string(&c, f->buf) == CONFIG_TRUE;
 
 	if (ok) {
-		const config_setting_t *list = config_setting_get_elem(config_root_setting(&c), 0);
+		const config_setting_t *list =
+			config_setting_get_elem(config_root_setting(&c), 0);
 
 		ok = (size_t)config_setting_length(list) == f->npending;
 		for (unsigned i = 0; ok && i < f->npending; i++)
-			ok = pair(f, f->pending[i], config_setting_get_elem(list, i)) == 0;
+			ok = pair(f, f->pending[i], config_setting_get_elem(list, i)) ==
+			     0;
 	} else {
 		why = config_error_text(&c);
 	}
@@ -91,7 +95,8 @@ append(struct feed *f, struct conf_node *n)
 {
 	size_t len = n->end - n->at;
 
-	if (f->len + len + 16 > f->room || f->npending == sizeof(f->pending) / sizeof(*f->pending))
+	if (f->len + len + 16 > f->room ||
+	    f->npending == sizeof(f->pending) / sizeof(*f->pending))
 		flush(f);
 	if (len + 16 > f->room) {
 		f->room = len + 16 > PIECE ? len + 16 : PIECE;
@@ -140,8 +145,8 @@ values(struct source *s, struct arena *strings, struct diag *d)
 }
 
 int
-source_parse(struct source *s, struct str text, struct arena *a, struct arena *strings, struct diag *d,
-	     size_t *count)
+source_parse(struct source *s, struct str text, struct arena *a, struct arena *strings,
+	     struct diag *d, size_t *count)
 {
 	int errors = d->errors;
 
@@ -152,14 +157,16 @@ source_parse(struct source *s, struct str text, struct arena *a, struct arena *s
 	int twice = 0;
 
 	for (const struct diag_item *i = d->first; i; i = i->next)
-		twice += i->code == 111 && i->level == DIAG_ERROR && i->where.file == s->name;
+		twice += i->code == 111 && i->level == DIAG_ERROR &&
+			 i->where.file == s->name;
 	if (d->errors - errors > twice)
 		return -1;
 	return values(s, strings, d);
 }
 
 static void
-unreadable(struct diag *d, struct where w, const char *name, int error, const struct stat *st)
+unreadable(struct diag *d, struct where w, const char *name, int error,
+	   const struct stat *st)
 {
 	if (!st) {
 		diag_error(d, 501, w, "cannot read %s: %s", name, strerror(error));
@@ -168,8 +175,9 @@ unreadable(struct diag *d, struct where w, const char *name, int error, const st
 
 	const struct passwd *owner = getpwuid(st->st_uid);
 
-	diag_error(d, 501, w, "cannot read %s: %s (owner %s, mode %04o)", name, strerror(error),
-		   owner ? owner->pw_name : "unknown", st->st_mode & 07777);
+	diag_error(d, 501, w, "cannot read %s: %s (owner %s, mode %04o)", name,
+		   strerror(error), owner ? owner->pw_name : "unknown",
+		   st->st_mode & 07777);
 }
 
 /* The whole file with a NUL behind it; NULL with a finding. Closes fd. */
@@ -213,16 +221,16 @@ source_identify(struct source *s, struct where at, struct diag *d)
 		return -1;
 	}
 	if (st.st_size > SCAN_FILE_MAX) {
-		diag_error(d, 113, at, "%s has %lld bytes; at most %d are allowed", s->name,
-			   (long long)st.st_size, SCAN_FILE_MAX);
+		diag_error(d, 113, at, "%s has %lld bytes; at most %d are allowed",
+			   s->name, (long long)st.st_size, SCAN_FILE_MAX);
 		return -1;
 	}
 	return 0;
 }
 
 int
-source_read(struct source *s, struct where at, struct arena *a, struct arena *strings, struct diag *d,
-	    size_t *count)
+source_read(struct source *s, struct where at, struct arena *a, struct arena *strings,
+	    struct diag *d, size_t *count)
 {
 	struct stat st;
 	struct str text;

@@ -1,8 +1,8 @@
 /* source — one file of the configuration: its text, its settings, their values.
  *
- * tree.c makes the nodes from the tokens of scan.c: names, brackets and places; it finds all
- * slips of a file at once. libconfig then parses the values (source.c, the one file that
- * knows it) and gives each node what it holds. */
+ * tree.c makes the nodes from the tokens of scan.c: names, brackets and places; it finds
+ * all slips of a file at once. libconfig then parses the values (source.c, the one file
+ * that knows it) and gives each node what it holds. */
 #ifndef CONF_SOURCE_H
 #define CONF_SOURCE_H
 
@@ -13,7 +13,7 @@ struct source {
 	struct source *next, *in_order;
 	struct source *from;            /* who included it; NULL: the main file */
 	const char *path;               /* to open it */
-	const char *name;               /* as shown: relative to the directory of the main file */
+	const char *name; /* as shown: relative to the directory of the main file */
 	struct str dir;                 /* that relative paths in it start from */
 	struct scan scan;
 	struct conf_node *root;
@@ -30,7 +30,7 @@ struct conf_node {
 	uint32_t n;                     /* children */
 	uint8_t kind;                   /* enum conf_node_kind */
 	uint8_t bracket;                /* '{' '[' '('; 0: a scalar */
-	bool apart;                     /* libconfig is given its children one by one, see source.c */
+	bool apart; /* libconfig is given its children one by one, see source.c */
 	bool dropped;                   /* a duplicate: nobody looks at it */
 	union {
 		struct str text;        /* STRING: escapes replaced */
@@ -42,26 +42,31 @@ struct conf_node {
 
 enum {
 	TREE_DEPTH = 32,
-	TREE_NODES = 4000000,           /* of all files */
-	TREE_TOP = 200,                 /* settings at the top level of a file */
-	TREE_APART = 64,                /* groups above are given to libconfig in pieces */
+	TREE_NODES = 4000000, /* of all files */
+	TREE_TOP = 200,       /* settings at the top level of a file */
+	TREE_APART = 64,      /* groups above are given to libconfig in pieces */
 };
 
-/* The settings of a file. All that is wrong goes to the diag. `count` is of nodes so far. */
-struct conf_node *tree_read(struct source *, struct arena *, struct diag *, size_t *count);
+/* The settings of a file. All that is wrong goes to the diag. `count` is of nodes so far.
+ */
+struct conf_node *
+tree_read(struct source *, struct arena *, struct diag *, size_t *count);
+
+/* Takes names that stand twice out of a group and says so. */
+void drop_duplicates(struct conf_node *group, struct arena *, struct diag *);
 
 /* Fills device, inode and mode. -1 and an error at `included` when it is not there. */
 int source_identify(struct source *, struct where included, struct diag *);
 
 /* Reads a file and parses it: fills `scan` and `root`. Strings are put in `strings`.
- * A file that cannot be read is an error at `included`. -1 when anything is wrong that keeps its values
- * from being known; a name that stands twice does not. */
-int source_read(struct source *, struct where included, struct arena *, struct arena *strings,
-		struct diag *, size_t *count);
+ * A file that cannot be read is an error at `included`. -1 when anything is wrong that
+ * keeps its values from being known; a name that stands twice does not. */
+int source_read(struct source *, struct where included, struct arena *,
+		struct arena *strings, struct diag *, size_t *count);
 
 /* The same for a text in memory. */
-int source_parse(struct source *, struct str text, struct arena *, struct arena *strings, struct diag *,
-		 size_t *count);
+int source_parse(struct source *, struct str text, struct arena *, struct arena *strings,
+		 struct diag *, size_t *count);
 
 struct where conf_name_where(const struct conf_node *);
 /* NULL when there is none. Linear. */

@@ -1,7 +1,8 @@
 #include "conf/reader.h"
 
 /* Words of other products, and what they are called here. */
-static const struct { const char *word, *here; } foreign[] = {
+static const struct { const char *word, *here;
+} foreign[] = {
 	{ "proxy_pass", "to = \"UPSTREAM\" of a route" },
 	{ "fastcgi_pass", "to = \"UPSTREAM\" of a route; only HTTP is spoken" },
 	{ "uwsgi_pass", "to = \"UPSTREAM\" of a route; only HTTP is spoken" },
@@ -57,7 +58,8 @@ static const struct { const char *word, *here; } foreign[] = {
 	{ "keepalive", "pool: { idle = 64; } of an upstream" },
 	{ "max_connections", "pool: { connections = 512; } of an upstream" },
 	{ "maxconn", "pool: { connections = 512; } of an upstream" },
-	{ "keepalive_timeout", "gateway.timeouts.idle, and pool.idle_timeout of an upstream" },
+	{ "keepalive_timeout",
+	  "gateway.timeouts.idle, and pool.idle_timeout of an upstream" },
 	{ "client_max_body_size", "gateway.limits.body, or max_body of a route" },
 	{ "client_header_timeout", "gateway.timeouts.head" },
 	{ "client_body_timeout", "gateway.timeouts.body" },
@@ -121,8 +123,10 @@ walk(struct homes *h, const struct conf_field *rows, const char *path)
 			h->found = path;
 		if (!r->sub)
 			continue;
-		walk(h, r->sub, arena_printf(h->arena, "%s%s%s%s", path, *path ? "." : "", r->key,
-					     r->flags & CONF_F_NAMED ? ".NAME" : "").at);
+		walk(h, r->sub,
+		     arena_printf(h->arena, "%s%s%s%s", path, *path ? "." : "", r->key,
+				  r->flags & CONF_F_NAMED ? ".NAME" : "")
+			     .at);
 	}
 }
 
@@ -163,8 +167,8 @@ list(struct arena *a, const char *const *words)
 }
 
 void
-unknown_key(struct conf_load *l, const struct conf_node *group, const struct conf_field *rows,
-	    const struct conf_node *child)
+unknown_key(struct conf_load *l, const struct conf_node *group,
+	    const struct conf_field *rows, const struct conf_node *child)
 {
 	struct str key = conf_name_of(child);
 	struct where w = conf_name_where(child);
@@ -173,30 +177,38 @@ unknown_key(struct conf_load *l, const struct conf_node *group, const struct con
 
 	(void)group;
 	for (const struct conf_field *r = rows; r->key; r++)
-		for (const struct conf_field *s = r->kind == CONF_KIND_GROUP ? r->sub : NULL; s && s->key; s++)
+		for (const struct conf_field *s = r->kind == CONF_KIND_GROUP ? r->sub
+									     : NULL;
+		     s && s->key; s++)
 			if (str_eq(key, str_of(s->key))) {
-				conf_error(l, 202, w, "\"%s\" belongs into %s: write %s: { %s = …; };", s->key,
-					   r->key, r->key, s->key);
+				conf_error(
+					l, 202, w,
+					"\"%s\" belongs into %s: write %s: { %s = …; };",
+					s->key, r->key, r->key, s->key);
 				return;
 			}
 
 	const char *near = diag_nearest(key, known);
 
 	for (int i = 0; foreign[i].word; i++)
-		if (same_word(key, foreign[i].word) && !(near && key.len > 4 && same_word(key, near))) {
-			conf_error(l, 201, w, "unknown key \"%.*s\"; here that is %s", STR_ARG(key),
-				   foreign[i].here);
+		if (same_word(key, foreign[i].word) &&
+		    !(near && key.len > 4 && same_word(key, near))) {
+			conf_error(l, 201, w, "unknown key \"%.*s\"; here that is %s",
+				   STR_ARG(key), foreign[i].here);
 			return;
 		}
 
 	const char *home = suggest_home(a, key);
 
 	if (home)
-		conf_error(l, 202, w, "unknown key \"%.*s\"; it belongs to %s", STR_ARG(key), home);
+		conf_error(l, 202, w, "unknown key \"%.*s\"; it belongs to %s",
+			   STR_ARG(key), home);
 	else if (near)
-		conf_error(l, 201, w, "unknown key \"%.*s\"; did you mean \"%s\"?", STR_ARG(key), near);
+		conf_error(l, 201, w, "unknown key \"%.*s\"; did you mean \"%s\"?",
+			   STR_ARG(key), near);
 	else
-		conf_error(l, 201, w, "unknown key \"%.*s\"; known here: %s", STR_ARG(key), list(a, known));
+		conf_error(l, 201, w, "unknown key \"%.*s\"; known here: %s",
+			   STR_ARG(key), list(a, known));
 }
 
 const char *
@@ -206,12 +218,15 @@ suggest_word(struct arena *a, struct str s, const char *const *words)
 
 	for (int i = 0; foreign[i].word && !near; i++)
 		for (int k = 0; same_word(s, foreign[i].word) && words[k]; k++)
-			if (strstr(foreign[i].here, arena_printf(a, "\"%s\"", words[k]).at))
+			if (strstr(foreign[i].here,
+				   arena_printf(a, "\"%s\"", words[k]).at))
 				near = words[k];
 	if (near)
 		return arena_printf(a, "; did you mean \"%s\"?", near).at;
 	for (int i = 0; words[i]; i++)
-		all = arena_printf(a, "%s%s\"%s", all, words[i], words[i + 1] ? ", \"" : "").at;
+		all = arena_printf(a, "%s%s\"%s", all, words[i],
+				   words[i + 1] ? ", \"" : "")
+			      .at;
 	return arena_printf(a, "; it is one of %s", all).at;
 }
 

@@ -4,14 +4,19 @@ const struct conf_field test_rows[] = {
 	{ "send", CONF_KIND_STR, CONF_F_REQUIRED, offsetof(struct conf_test, send),
 	  .help = "\"METHOD URL\": \"GET https://api.example.com/v1/orders/7\"" },
 	CONF_PAIRS(struct conf_test, headers, "header fields of the request"),
-	CONF_STR(struct conf_test, client, NULL, "address of the client; left out: 127.0.0.1"),
-	CONF_STR(struct conf_test, on, NULL, "listener that it comes in at; left out: the first of the service"),
+	CONF_STR(struct conf_test, client, NULL,
+		 "address of the client; left out: 127.0.0.1"),
+	CONF_STR(struct conf_test, on, NULL,
+		 "listener that it comes in at; left out: the first of the service"),
 	CONF_STR(struct conf_test, service, NULL, "expected: the service"),
 	CONF_STR(struct conf_test, route, NULL, "expected: the route"),
-	CONF_STR(struct conf_test, path, NULL, "expected: the path that the upstream sees"),
+	CONF_STR(struct conf_test, path, NULL,
+		 "expected: the path that the upstream sees"),
 	CONF_STR(struct conf_test, upstream, NULL, "expected: the upstream"),
-	CONF_STR(struct conf_test, location, NULL, "expected: the Location of a redirect"),
-	CONF_INT(struct conf_test, status, NULL, 100, 599, "expected: the status of an answer of the gateway"),
+	CONF_STR(struct conf_test, location, NULL,
+		 "expected: the Location of a redirect"),
+	CONF_INT(struct conf_test, status, NULL, 100, 599,
+		 "expected: the status of an answer of the gateway"),
 	CONF_END
 };
 
@@ -22,7 +27,8 @@ is_send(struct str s)
 
 	if (!str_split(&s, ' ', &method) || !method.len || !s.at)
 		return false;
-	return str_starts(s, STR("http://")) || str_starts(s, STR("https://")) || str_starts(s, STR("/"));
+	return str_starts(s, STR("http://")) || str_starts(s, STR("https://")) ||
+	       str_starts(s, STR("/"));
 }
 
 static int
@@ -46,17 +52,22 @@ test(struct conf_load *l, const struct conf_node *n, struct conf_test *t)
 		expects |= k != NULL;
 	}
 	if (!expects) {
-		conf_error(l, 229, t->where, "the test expects nothing: service, route, path, upstream, location "
+		conf_error(l, 229, t->where,
+			   "the test expects nothing: service, route, path, upstream, "
+			   "location "
 			   "or status");
 		return -1;
 	}
 	if (!is_send(t->send)) {
-		conf_error(l, 229, t->send_where, "write \"METHOD URL\": \"GET https://api.example.com/v1/orders/7\"");
+		conf_error(l, 229, t->send_where,
+			   "write \"METHOD URL\": \"GET "
+			   "https://api.example.com/v1/orders/7\"");
 		return -1;
 	}
 	k = conf_member(n, "client");
 	if (k && (prefix_error(t->client) || str_find(t->client, '/') >= 0)) {
-		conf_error(l, 219, conf_where(k), "\"client\": \"%.*s\" is no address", STR_ARG(t->client));
+		conf_error(l, 219, conf_where(k), "\"client\": \"%.*s\" is no address",
+			   STR_ARG(t->client));
 		return -1;
 	}
 	k = conf_member(n, "on");
@@ -68,7 +79,8 @@ test(struct conf_load *l, const struct conf_node *n, struct conf_test *t)
 }
 
 int
-tests_parse(struct conf_load *l, const struct conf_node *n, struct str text, struct where w, void *to)
+tests_parse(struct conf_load *l, const struct conf_node *n, struct str text,
+	    struct where w, void *to)
 {
 	struct conf_service *s = to;
 	const struct conf_node *child;
@@ -76,7 +88,9 @@ tests_parse(struct conf_load *l, const struct conf_node *n, struct str text, str
 
 	(void)text, (void)w;
 	if (n->kind != CONF_NODE_LIST)
-		return wrong_type(l, n, "tests", "a list: ( { send = \"GET http://host/\"; route = \"NAME\"; } )");
+		return wrong_type(
+			l, n, "tests",
+			"a list: ( { send = \"GET http://host/\"; route = \"NAME\"; } )");
 	s->tests = ARENA_NEWS(l->image, struct conf_test, n->n);
 	for_each_child(child, n)
 		if (test(l, child, &s->tests[s->ntests++]) < 0)

@@ -1,7 +1,5 @@
 #include "conf/source.h"
 
-#include "base/map.h"
-
 struct tree {
 	struct source *source;
 	struct scan *scan;
@@ -13,7 +11,7 @@ struct tree {
 	size_t nstack;
 	struct scan_token open[TREE_DEPTH + 1];
 	unsigned depth;
-	struct scan_token suspect;      /* an opening bracket whose closing one stands oddly */
+	struct scan_token suspect; /* an opening bracket whose closing one stands oddly */
 	bool suspected, stopped;
 	size_t *count;
 };
@@ -61,7 +59,8 @@ give_up(struct tree *t)
 		stop(t);
 }
 
-/* After a string without end, brackets that do not add up are its fault: one finding is enough. */
+/* After a string without end, brackets that do not add up are its fault: one finding is
+ * enough. */
 static bool
 lost(struct tree *t)
 {
@@ -73,8 +72,8 @@ lost(struct tree *t)
 static bool
 starts_value(enum scan_kind k)
 {
-	return k == SCAN_BOOL || k == SCAN_INT || k == SCAN_LONG || k == SCAN_FLOAT || k == SCAN_STRING ||
-	       k == SCAN_WORD || k == SCAN_OPEN;
+	return k == SCAN_BOOL || k == SCAN_INT || k == SCAN_LONG || k == SCAN_FLOAT ||
+	       k == SCAN_STRING || k == SCAN_WORD || k == SCAN_OPEN;
 }
 
 static char
@@ -95,7 +94,8 @@ assign_follows(const struct tree *t)
 static bool
 first_on_line(const struct tree *t)
 {
-	return scan_line(t->scan, t->tok.at) != scan_line(t->scan, t->last_end ? t->last_end - 1 : 0);
+	return scan_line(t->scan, t->tok.at) !=
+	       scan_line(t->scan, t->last_end ? t->last_end - 1 : 0);
 }
 
 /* After a slip: goes to where reading may begin again. */
@@ -103,11 +103,13 @@ static void
 recover(struct tree *t, bool in_list)
 {
 	while (!t->stopped) {
-		if (t->tok.kind == SCAN_END || t->tok.kind == SCAN_CLOSE || t->tok.kind == SCAN_SEMICOLON)
+		if (t->tok.kind == SCAN_END || t->tok.kind == SCAN_CLOSE ||
+		    t->tok.kind == SCAN_SEMICOLON)
 			return;
 		if (in_list && t->tok.kind == SCAN_COMMA)
 			return;
-		if (!in_list && t->tok.kind == SCAN_NAME && first_on_line(t) && assign_follows(t))
+		if (!in_list && t->tok.kind == SCAN_NAME && first_on_line(t) &&
+		    assign_follows(t))
 			return;
 		if (t->tok.kind == SCAN_OPEN)
 			value(t);
@@ -126,7 +128,8 @@ node(struct tree *t, enum conf_node_kind kind)
 	n->at = t->tok.at;
 	n->end = t->tok.end;
 	if (++*t->count > TREE_NODES && !t->stopped) {
-		diag_error(t->diag, 113, place(t, t->tok), "more than %d settings in all", TREE_NODES);
+		diag_error(t->diag, 113, place(t, t->tok), "more than %d settings in all",
+			   TREE_NODES);
 		stop(t);
 	}
 	return n;
@@ -150,8 +153,8 @@ indent(const struct tree *t, uint32_t at, bool *leads)
 	return p - from;
 }
 
-/* A closing bracket that stands alone on its line, further left than the line that it closes: often
- * the sign that an inner bracket was forgotten. */
+/* A closing bracket that stands alone on its line, further left than the line that it
+ * closes: often the sign that an inner bracket was forgotten. */
 static void
 suspect(struct tree *t, struct scan_token open)
 {
@@ -160,7 +163,8 @@ suspect(struct tree *t, struct scan_token open)
 	if (t->suspected || scan_line(t->scan, open.at) == scan_line(t->scan, t->tok.at))
 		return;
 
-	uint32_t here = indent(t, t->tok.at, &leads), there = indent(t, open.at, &ignored);
+	uint32_t here = indent(t, t->tok.at, &leads),
+		 there = indent(t, open.at, &ignored);
 
 	if (leads && here < there) {
 		t->suspect = open;
@@ -198,7 +202,8 @@ closes(struct tree *t)
 	if (d) {
 		struct scan_token open = t->open[t->depth];
 
-		diag_error(t->diag, 102, place(t, open), "this %c is not closed before the %c in line %u",
+		diag_error(t->diag, 102, place(t, open),
+			   "this %c is not closed before the %c in line %u",
 			   first(t, open), c, place(t, t->tok).line);
 		return true;
 	}
@@ -207,52 +212,6 @@ closes(struct tree *t)
 	if (t->tok.kind == SCAN_SEMICOLON)
 		advance(t);
 	return false;
-}
-
-static void
-duplicate(struct tree *t, struct conf_node *group, const struct conf_node *a, struct conf_node *b)
-{
-	struct where w = conf_name_where(b);
-
-	diag_error(t->diag, 111, w, "\"%.*s\" stands twice in one group", STR_ARG(conf_name_of(b)));
-	diag_note(t->diag, conf_name_where(a), "the first is here");
-	group->apart = true;
-	b->dropped = true;
-}
-
-static void
-find_duplicates(struct tree *t, struct conf_node *group)
-{
-	const struct conf_node **all = group->child;
-
-	if (group->n <= 12) {
-		for (uint32_t i = 1; i < group->n; i++)
-			for (uint32_t k = 0; k < i; k++)
-				if (!all[k]->dropped && all[i]->name_len == all[k]->name_len &&
-				    str_eq(conf_name_of(all[i]), conf_name_of(all[k]))) {
-					duplicate(t, group, all[k], (struct conf_node *)all[i]);
-					break;
-				}
-	} else {
-		struct map names = { 0 };
-
-		for (uint32_t i = 0; i < group->n; i++) {
-			struct str name = conf_name_of(all[i]);
-			const struct conf_node *a = map_get(&names, name);
-
-			if (a)
-				duplicate(t, group, a, (struct conf_node *)all[i]);
-			else
-				map_put(&names, t->arena, name, (void *)all[i]);
-		}
-	}
-
-	uint32_t kept = 0;
-
-	for (uint32_t i = 0; i < group->n; i++)
-		if (!all[i]->dropped)
-			all[kept++] = all[i];
-	group->n = kept;
 }
 
 /* Hands the children since `base` to their container. */
@@ -266,7 +225,7 @@ adopt(struct tree *t, struct conf_node *n, size_t base)
 	t->nstack = base;
 	n->apart = n->n > TREE_APART;
 	if (n->kind == CONF_NODE_GROUP)
-		find_duplicates(t, n);
+		drop_duplicates(n, t->arena, t->diag);
 	for (uint32_t i = 0; i < n->n && !n->apart; i++)
 		n->apart = n->child[i]->apart;
 }
@@ -277,7 +236,8 @@ raw(const struct tree *t, uint32_t at)
 {
 	uint32_t p = at;
 
-	while (p < t->scan->text.len && p - at < 60 && !strchr(" \t\r\n;,)]}\"", t->scan->text.at[p]))
+	while (p < t->scan->text.len && p - at < 60 &&
+	       !strchr(" \t\r\n;,)]}\"", t->scan->text.at[p]))
 		p++;
 	return (struct str){ t->scan->text.at + at, p - at };
 }
@@ -292,19 +252,22 @@ bare_word(struct tree *t)
 
 	for (int i = 0; yes[i]; i++)
 		if (str_caseeq(w, str_of(yes[i])) || str_caseeq(w, str_of(no[i]))) {
-			diag_error(t->diag, 105, place, "%.*s is no value here; write %s", STR_ARG(w),
+			diag_error(t->diag, 105, place, "%.*s is no value here; write %s",
+				   STR_ARG(w),
 				   str_caseeq(w, str_of(yes[i])) ? "true" : "false");
 			return;
 		}
 	if (str_starts(w, STR("\xe2\x80")))
-		diag_error(t->diag, 105, place, "these are not the quotes of the language; write \"…\"");
+		diag_error(t->diag, 105, place,
+			   "these are not the quotes of the language; write \"…\"");
 	else
-		diag_error(t->diag, 105, place, "a value needs quotes: \"%.*s\"", STR_ARG(w));
+		diag_error(t->diag, 105, place, "a value needs quotes: \"%.*s\"",
+			   STR_ARG(w));
 }
 
 static void
-array_element(struct tree *t, const struct conf_node *list, size_t base, const struct conf_node *n,
-	      struct scan_token tok)
+array_element(struct tree *t, const struct conf_node *list, size_t base,
+	      const struct conf_node *n, struct scan_token tok)
 {
 	if (list->bracket != '[')
 		return;
@@ -317,7 +280,8 @@ array_element(struct tree *t, const struct conf_node *list, size_t base, const s
 			   "an array in [ ] holds values of one kind; use a list in ( )");
 }
 
-/* After a semicolon inside a list: a separator gone wrong, or a bracket that is missing? */
+/* After a semicolon inside a list: a separator gone wrong, or a bracket that is missing?
+ */
 static bool
 semicolon_in_list(struct tree *t)
 {
@@ -330,11 +294,13 @@ semicolon_in_list(struct tree *t)
 		return true;
 	}
 	if (t->tok.kind == SCAN_CLOSE && first(t, t->tok) == closer(first(t, open))) {
-		diag_error(t->diag, 107, place(t, semicolon), "no semicolon stands before the end of a list");
+		diag_error(t->diag, 107, place(t, semicolon),
+			   "no semicolon stands before the end of a list");
 		return true;
 	}
 	if (!lost(t))
-		diag_error(t->diag, 102, place(t, open), "this %c is not closed before the semicolon", first(t, open));
+		diag_error(t->diag, 102, place(t, open),
+			   "this %c is not closed before the semicolon", first(t, open));
 	return false;
 }
 
@@ -356,11 +322,13 @@ list_body(struct tree *t, struct conf_node *list)
 			if (!closes(t))
 				continue;
 			if (any && comma)
-				diag_error(t->diag, 107, place(t, last), "no comma stands after the last element");
+				diag_error(t->diag, 107, place(t, last),
+					   "no comma stands after the last element");
 			break;
 		} else if (tok.kind == SCAN_COMMA) {
 			if (comma)
-				diag_error(t->diag, 107, place(t, tok), "one comma too many");
+				diag_error(t->diag, 107, place(t, tok),
+					   "one comma too many");
 			comma = true;
 			last = tok;
 			advance(t);
@@ -369,13 +337,16 @@ list_body(struct tree *t, struct conf_node *list)
 				break;
 			comma = true;
 			any = false;
-		} else if (tok.kind == SCAN_ASSIGN || (tok.kind == SCAN_NAME && assign_follows(t))) {
+		} else if (tok.kind == SCAN_ASSIGN ||
+			   (tok.kind == SCAN_NAME && assign_follows(t))) {
 			diag_error(t->diag, 104, place(t, tok),
-				   "elements of a list have no names; a group in it is written { … }");
+				   "elements of a list have no names; a group in it is "
+				   "written { … }");
 			recover(t, true);
 		} else {
 			if (!comma)
-				diag_error(t->diag, 107, place(t, tok), "a comma is missing before this");
+				diag_error(t->diag, 107, place(t, tok),
+					   "a comma is missing before this");
 
 			struct conf_node *n = value(t);
 
@@ -402,23 +373,30 @@ setting(struct tree *t)
 	advance(t);
 	if (odd && str_starts(text(t, name), STR("@include"))) {
 		diag_error(t->diag, 115, place(t, name),
-			   "@include is not used here; write include = [ \"conf.d/*.conf\" ];");
+			   "@include is not used here; write include = [ "
+			   "\"conf.d/*.conf\" ];");
 		if (t->tok.kind == SCAN_STRING)
 			advance(t);
 		return NULL;
 	}
 	if (odd)
-		diag_error(t->diag, 109, place(t, name), name.kind == SCAN_STRING ?
-			   "a name is not in quotes, and has letters, digits, - and _ only" :
-			   "this is no name; names begin with a letter and have letters, digits, - and _ only");
+		diag_error(t->diag, 109, place(t, name),
+			   name.kind == SCAN_STRING
+				   ? "a name is not in quotes, and has letters, digits, "
+				     "- and _ only"
+				   : "this is no name; names begin with a letter and "
+				     "have letters, digits, - and _ only");
 	if (t->tok.kind == SCAN_ASSIGN) {
 		advance(t);
 		if (t->tok.kind != SCAN_NAME && !starts_value(t->tok.kind)) {
-			diag_error(t->diag, 119, place(t, name), "%.*s has no value", STR_ARG(text(t, name)));
+			diag_error(t->diag, 119, place(t, name), "%.*s has no value",
+				   STR_ARG(text(t, name)));
 			return NULL;
 		}
-	} else if (!odd && (starts_value(t->tok.kind) || (t->tok.kind == SCAN_NAME && !first_on_line(t)))) {
-		diag_error(t->diag, 104, place(t, t->tok), "there is no = between %.*s and its value",
+	} else if (!odd && (starts_value(t->tok.kind) ||
+			    (t->tok.kind == SCAN_NAME && !first_on_line(t)))) {
+		diag_error(t->diag, 104, place(t, t->tok),
+			   "there is no = between %.*s and its value",
 			   STR_ARG(text(t, name)));
 	} else {
 		if (!odd)
@@ -461,7 +439,8 @@ group_body(struct tree *t, struct conf_node *group)
 			continue;
 		}
 		if (t->tok.kind == SCAN_OPEN || t->tok.kind == SCAN_ASSIGN) {
-			diag_error(t->diag, 109, place(t, t->tok), "a name is missing before this");
+			diag_error(t->diag, 109, place(t, t->tok),
+				   "a name is missing before this");
 			recover(t, false);
 		} else if (top && t->nstack - base >= TREE_TOP) {
 			diag_error(t->diag, 113, place(t, t->tok),
@@ -478,7 +457,8 @@ group_body(struct tree *t, struct conf_node *group)
 		if (t->tok.kind == SCAN_SEMICOLON || t->tok.kind == SCAN_COMMA) {
 			advance(t);
 		} else if (starts_value(t->tok.kind)) {
-			diag_error(t->diag, 107, place(t, t->tok), "a semicolon is missing before this");
+			diag_error(t->diag, 107, place(t, t->tok),
+				   "a semicolon is missing before this");
 			recover(t, false);
 			if (t->tok.kind == SCAN_SEMICOLON)
 				advance(t);
@@ -491,13 +471,15 @@ static struct conf_node *
 container(struct tree *t)
 {
 	struct scan_token open = t->tok;
-	struct conf_node *n = node(t, first(t, open) == '{' ? CONF_NODE_GROUP : CONF_NODE_LIST);
+	struct conf_node *n =
+		node(t, first(t, open) == '{' ? CONF_NODE_GROUP : CONF_NODE_LIST);
 
 	n->bracket = (uint8_t)first(t, open);
 	if (t->stopped)
 		return n;
 	if (t->depth == TREE_DEPTH) {
-		diag_error(t->diag, 112, place(t, open), "more than %d brackets are open here", TREE_DEPTH);
+		diag_error(t->diag, 112, place(t, open),
+			   "more than %d brackets are open here", TREE_DEPTH);
 		stop(t);
 		return n;
 	}
@@ -530,7 +512,8 @@ value(struct tree *t)
 	case SCAN_INT:
 	case SCAN_LONG:
 		n = node(t, CONF_NODE_INT);
-		/* libconfig has two kinds of numbers and does not mix them in an array. */
+		/* libconfig has two kinds of numbers and does not mix them in an array.
+		 */
 		n->apart = t->tok.kind == SCAN_LONG;
 		break;
 	case SCAN_FLOAT:
@@ -555,7 +538,9 @@ value(struct tree *t)
 struct conf_node *
 tree_read(struct source *s, struct arena *a, struct diag *d, size_t *count)
 {
-	struct tree t = { .source = s, .scan = &s->scan, .arena = a, .diag = d, .count = count };
+	struct tree t = {
+		.source = s, .scan = &s->scan, .arena = a, .diag = d, .count = count
+	};
 
 	advance(&t);
 	t.last_end = 0;

@@ -9,13 +9,16 @@ struct unit {
 };
 
 static const struct unit times[] = {
-	{ { "d", 1 }, 86400000 }, { { "h", 1 }, 3600000 }, { { "m", 1 }, 60000 }, { { "s", 1 }, 1000 },
-	{ { "ms", 2 }, 1 },
+	{ { "d", 1 }, 86400000 }, { { "h", 1 }, 3600000 }, { { "m", 1 }, 60000 },
+	{ { "s", 1 }, 1000 },     { { "ms", 2 }, 1 },
 };
 
 static const struct unit sizes[] = {
-	{ { "TiB", 3 }, 1ull << 40 }, { { "GiB", 3 }, 1ull << 30 }, { { "MiB", 3 }, 1 << 20 },
-	{ { "KiB", 3 }, 1 << 10 }, { { "B", 1 }, 1 },
+	{ { "TiB", 3 }, 1ull << 40 },
+	{ { "GiB", 3 }, 1ull << 30 },
+	{ { "MiB", 3 }, 1 << 20 },
+	{ { "KiB", 3 }, 1 << 10 },
+	{ { "B", 1 }, 1 },
 };
 
 enum { TIMES = sizeof(times) / sizeof(*times), SIZES = sizeof(sizes) / sizeof(*sizes) };
@@ -70,7 +73,8 @@ conf_duration(struct str s, uint64_t *ms, const char **error)
 		uint64_t v;
 		const struct unit *u;
 
-		if (!number(&s, &v) || !(u = unit(&s, times, TIMES)) || u->factor >= before)
+		if (!number(&s, &v) || !(u = unit(&s, times, TIMES)) ||
+		    u->factor >= before)
 			return -1;
 		before = u->factor;
 		if (v > (uint64_t)INT64_MAX / u->factor - total / u->factor - 1) {
@@ -107,7 +111,8 @@ conf_share(struct str s, uint32_t *hundredths, const char **error)
 {
 	uint64_t whole, part = 0;
 
-	*error = "a share is a string with a percent sign, from \"0%\" to \"100%\": \"20%\", \"12.5%\"";
+	*error = "a share is a string with a percent sign, from \"0%\" to \"100%\": "
+		 "\"20%\", \"12.5%\"";
 	if (!number(&s, &whole) || whole > 100)
 		return -1;
 	if (s.len && *s.at == '.') {
@@ -132,13 +137,13 @@ put_duration(char *to, uint64_t ms)
 	int n = 0, parts = 0;
 
 	if (!ms) {
-		strcpy(to, "0s");
+		memcpy(to, "0s", 3);
 		return;
 	}
 	for (int i = 0; i < TIMES && ms && parts < 3; i++)
 		if (ms >= times[i].factor) {
-			n += snprintf(to + n, 32 - (size_t)n, "%" PRIu64 "%s", ms / times[i].factor,
-				      times[i].name.at);
+			n += snprintf(to + n, 32 - (size_t)n, "%" PRIu64 "%s",
+				      ms / times[i].factor, times[i].name.at);
 			ms %= times[i].factor;
 			parts++;
 		}

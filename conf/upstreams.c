@@ -1,7 +1,8 @@
 #include "conf/reader.h"
 
 static const char *const retry_words[] = { "connect", "502", "503", "504", NULL };
-static const char *const balances[] = { "round-robin", "least-request", "random", "hash", "sticky", NULL };
+static const char *const balances[] = { "round-robin", "least-request", "random",
+					"hash",        "sticky",        NULL };
 
 enum { WEIGHT_MAX = 1000000, H = 3600000 };
 
@@ -31,7 +32,8 @@ target(struct conf_load *l, const struct conf_node *n, struct conf_target *t)
 			return -1;
 		w = conf_where(url);
 	} else if (n->kind != CONF_NODE_STRING) {
-		return wrong_type(l, n, "targets", "\"http://host:port\" or { url = \"…\"; weight = 1; }");
+		return wrong_type(l, n, "targets",
+				  "\"http://host:port\" or { url = \"…\"; weight = 1; }");
 	} else if (conf_text(l, n, &g.url) < 0) {
 		return -1;
 	}
@@ -40,7 +42,8 @@ target(struct conf_load *l, const struct conf_node *n, struct conf_target *t)
 }
 
 static int
-targets_parse(struct conf_load *l, const struct conf_node *n, struct str text, struct where w, void *to)
+targets_parse(struct conf_load *l, const struct conf_node *n, struct str text,
+	      struct where w, void *to)
 {
 	struct conf_upstream *u = to;
 	const struct conf_node *child;
@@ -49,12 +52,15 @@ targets_parse(struct conf_load *l, const struct conf_node *n, struct str text, s
 
 	(void)text, (void)w;
 	if (n->kind == CONF_NODE_STRING)
-		return wrong_type(l, n, "targets", arena_printf(&l->scratch, "[ \"%.*s\" ]",
-								STR_ARG(str_first(n->text, 100))).at);
+		return wrong_type(l, n, "targets",
+				  arena_printf(&l->scratch, "[ \"%.*s\" ]",
+					       STR_ARG(str_first(n->text, 100)))
+					  .at);
 	if (n->kind != CONF_NODE_LIST)
 		return wrong_type(l, n, "targets", "a list: [ \"http://host:port\" ]");
 	if (!n->n) {
-		conf_error(l, 222, conf_where(n), "\"targets\" is empty: there is nobody to answer");
+		conf_error(l, 222, conf_where(n),
+			   "\"targets\" is empty: there is nobody to answer");
 		return -1;
 	}
 	u->targets = ARENA_NEWS(l->image, struct conf_target, n->n);
@@ -68,14 +74,16 @@ targets_parse(struct conf_load *l, const struct conf_node *n, struct str text, s
 		total += t->weight;
 	}
 	if (!total && result == 0) {
-		conf_error(l, 216, conf_where(n), "all weights are 0: no target could ever be chosen");
+		conf_error(l, 216, conf_where(n),
+			   "all weights are 0: no target could ever be chosen");
 		return -1;
 	}
 	return result;
 }
 
 static int
-retry_on_parse(struct conf_load *l, const struct conf_node *n, struct str text, struct where w, void *to)
+retry_on_parse(struct conf_load *l, const struct conf_node *n, struct str text,
+	       struct where w, void *to)
 {
 	static const struct conf_field row = { .key = "on", .kind = CONF_KIND_STRS };
 	struct conf_strs all = { 0 };
@@ -89,7 +97,8 @@ retry_on_parse(struct conf_load *l, const struct conf_node *n, struct str text, 
 	}
 	for (uint32_t i = 0; n->kind == CONF_NODE_LIST && i < n->n; i++)
 		if (n->child[i]->kind == CONF_NODE_INT)
-			return wrong_type(l, n->child[i], "on", "it in quotes: [ \"connect\", \"503\" ]");
+			return wrong_type(l, n->child[i], "on",
+					  "it in quotes: [ \"connect\", \"503\" ]");
 	if (conf_fill_one(l, &row, n, &all) < 0)
 		return -1;
 	*on = 0;
@@ -102,7 +111,8 @@ retry_on_parse(struct conf_load *l, const struct conf_node *n, struct str text, 
 			*on |= 1u << k;
 			continue;
 		}
-		conf_error(l, 211, all.where[i], "\"on\" cannot be \"%.*s\"%s", STR_ARG(all.at[i]),
+		conf_error(l, 211, all.where[i], "\"on\" cannot be \"%.*s\"%s",
+			   STR_ARG(all.at[i]),
 			   suggest_word(&l->scratch, all.at[i], retry_words));
 		result = -1;
 	}
@@ -110,9 +120,12 @@ retry_on_parse(struct conf_load *l, const struct conf_node *n, struct str text, 
 }
 
 static int
-balance_parse(struct conf_load *l, const struct conf_node *n, struct str text, struct where w, void *to)
+balance_parse(struct conf_load *l, const struct conf_node *n, struct str text,
+	      struct where w, void *to)
 {
-	static const struct conf_field row = { .key = "balance", .kind = CONF_KIND_ENUM, .words = balances };
+	static const struct conf_field row = { .key = "balance",
+					       .kind = CONF_KIND_ENUM,
+					       .words = balances };
 	int which = 0;
 
 	(void)text, (void)to;
@@ -121,7 +134,9 @@ balance_parse(struct conf_load *l, const struct conf_node *n, struct str text, s
 	if (conf_fill_one(l, &row, n, &which) < 0)
 		return -1;
 	if (which) {
-		conf_error(l, 209, w, "balance = \"%s\" is not in this version of postern", balances[which]);
+		conf_error(l, 209, w,
+			   "balance = \"%s\" is not in this version of postern",
+			   balances[which]);
 		return -1;
 	}
 	return 0;
@@ -130,52 +145,84 @@ balance_parse(struct conf_load *l, const struct conf_node *n, struct str text, s
 #define U(member) offsetof(struct conf_upstream, member)
 
 static const struct conf_field timeout_rows[] = {
-	{ "connect", CONF_KIND_DURATION, .offset = U(timeout.connect) - U(timeout), .def = "3s", .min = 1,
-	  .max = H, .help = "to connect to a target" },
-	{ "response", CONF_KIND_DURATION, .offset = U(timeout.response) - U(timeout), .def = "60s", .min = 0,
-	  .max = 24 * H, .help = "from the end of the request to the head of the response, 504 above; \"none\": no limit" },
-	{ "total", CONF_KIND_DURATION, .offset = U(timeout.total) - U(timeout), .def = "none", .min = 0,
-	  .max = 24 * H, .help = "for everything, retries and bodies included; \"none\": no limit" },
+	{ "connect", CONF_KIND_DURATION, .offset = U(timeout.connect) - U(timeout),
+	  .def = "3s", .min = 1, .max = H, .help = "to connect to a target" },
+	{ "response", CONF_KIND_DURATION, .offset = U(timeout.response) - U(timeout),
+	  .def = "60s", .min = 0, .max = 24 * H,
+	  .help = "from the end of the request to the head of the response, 504 above; "
+		  "\"none\": no limit" },
+	{ "total", CONF_KIND_DURATION, .offset = U(timeout.total) - U(timeout),
+	  .def = "none", .min = 0, .max = 24 * H,
+	  .help = "for everything, retries and bodies included; \"none\": no limit" },
 	CONF_END
 };
 
 static const struct conf_field retry_rows[] = {
-	{ "attempts", CONF_KIND_INT, .offset = U(retry.attempts) - U(retry), .def = "2", .min = 0, .max = 10,
-	  .help = "further attempts after the first, each at another target if there is one" },
-	{ "on", CONF_KIND_VIA, .offset = U(retry.on) - U(retry), .def = "[ \"connect\" ]", .parse = retry_on_parse,
-	  .help = "what is tried again: \"connect\" (no connection could be made), \"502\", \"503\", \"504\"" },
-	{ .key = "budget", .kind = CONF_KIND_SHARE, .flags = CONF_F_LATER, .help = "a limit of retries" },
+	{ "attempts", CONF_KIND_INT, .offset = U(retry.attempts) - U(retry), .def = "2",
+	  .min = 0, .max = 10,
+	  .help = "further attempts after the first, each at another target if there is "
+		  "one" },
+	{ "on", CONF_KIND_VIA, .offset = U(retry.on) - U(retry), .def = "[ \"connect\" ]",
+	  .parse = retry_on_parse,
+	  .help = "what is tried again: \"connect\" (no connection could be made), "
+		  "\"502\", \"503\", \"504\"" },
+	{ .key = "budget",
+	  .kind = CONF_KIND_SHARE,
+	  .flags = CONF_F_LATER,
+	  .help = "a limit of retries" },
 	CONF_END
 };
 
 static const struct conf_field pool_rows[] = {
-	{ "idle", CONF_KIND_INT, .offset = U(pool.idle) - U(pool), .def = "64", .min = 0, .max = 65536,
-	  .help = "idle connections kept for each worker and target" },
-	{ "connections", CONF_KIND_INT, .offset = U(pool.connections) - U(pool), .def = "0", .min = 0,
-	  .max = 1 << 20, .help = "open connections for each worker and target, 503 above; 0: no limit" },
-	{ "idle_timeout", CONF_KIND_DURATION, .offset = U(pool.idle_timeout) - U(pool), .def = "60s",
-	  .min = 1, .max = 24 * H, .help = "how long an idle connection is kept" },
+	{ "idle", CONF_KIND_INT, .offset = U(pool.idle) - U(pool), .def = "64", .min = 0,
+	  .max = 65536, .help = "idle connections kept for each worker and target" },
+	{ "connections", CONF_KIND_INT, .offset = U(pool.connections) - U(pool),
+	  .def = "0", .min = 0, .max = 1 << 20,
+	  .help = "open connections for each worker and target, 503 above; 0: no limit" },
+	{ "idle_timeout", CONF_KIND_DURATION, .offset = U(pool.idle_timeout) - U(pool),
+	  .def = "60s", .min = 1, .max = 24 * H,
+	  .help = "how long an idle connection is kept" },
 	CONF_END
 };
 
 const struct conf_field upstream_rows[] = {
-	{ "targets", CONF_KIND_VIA, CONF_F_REQUIRED | CONF_F_LIST, 0, .parse = targets_parse, .sub = target_rows,
-	  .help = "who answers: [ \"http://host:port\" ], or a list of groups with weights" },
+	{ "targets", CONF_KIND_VIA, CONF_F_REQUIRED | CONF_F_LIST, 0,
+	  .parse = targets_parse, .sub = target_rows,
+	  .help = "who answers: [ \"http://host:port\" ], or a list of groups with "
+		  "weights" },
 	{ "balance", CONF_KIND_VIA, .def = "round-robin", .parse = balance_parse,
 	  .help = "how a target is chosen: \"round-robin\", by weight" },
-	CONF_GROUP(struct conf_upstream, timeout, timeout_rows, "how long an upstream may take"),
-	CONF_GROUP(struct conf_upstream, retry, retry_rows, "when another attempt is made"),
+	CONF_GROUP(struct conf_upstream, timeout, timeout_rows,
+		   "how long an upstream may take"),
+	CONF_GROUP(struct conf_upstream, retry, retry_rows,
+		   "when another attempt is made"),
 	CONF_GROUP(struct conf_upstream, pool, pool_rows, "connections to its targets"),
-	{ .key = "health", .kind = CONF_KIND_VIA, .flags = CONF_F_LATER, .help = "health checks" },
-	{ .key = "breaker", .kind = CONF_KIND_VIA, .flags = CONF_F_LATER, .help = "limits of concurrency" },
-	{ .key = "outlier", .kind = CONF_KIND_VIA, .flags = CONF_F_LATER, .help = "ejection of bad targets" },
-	{ .key = "tls", .kind = CONF_KIND_VIA, .flags = CONF_F_LATER, .help = "TLS towards targets" },
-	{ .key = "http", .kind = CONF_KIND_VIA, .flags = CONF_F_LATER, .help = "the version of HTTP" },
+	{ .key = "health",
+	  .kind = CONF_KIND_VIA,
+	  .flags = CONF_F_LATER,
+	  .help = "health checks" },
+	{ .key = "breaker",
+	  .kind = CONF_KIND_VIA,
+	  .flags = CONF_F_LATER,
+	  .help = "limits of concurrency" },
+	{ .key = "outlier",
+	  .kind = CONF_KIND_VIA,
+	  .flags = CONF_F_LATER,
+	  .help = "ejection of bad targets" },
+	{ .key = "tls",
+	  .kind = CONF_KIND_VIA,
+	  .flags = CONF_F_LATER,
+	  .help = "TLS towards targets" },
+	{ .key = "http",
+	  .kind = CONF_KIND_VIA,
+	  .flags = CONF_F_LATER,
+	  .help = "the version of HTTP" },
 	CONF_END
 };
 
 static void
-contradictions(struct conf_load *l, const struct conf_node *n, const struct conf_upstream *u)
+contradictions(struct conf_load *l, const struct conf_node *n,
+	       const struct conf_upstream *u)
 {
 	const struct conf_node *group = conf_member(n, "timeout");
 	uint64_t total = u->timeout.total;
@@ -187,11 +234,14 @@ contradictions(struct conf_load *l, const struct conf_node *n, const struct conf
 	const struct conf_node *response = conf_member(group, "response");
 
 	if (u->timeout.connect > total)
-		conf_warn(l, 217, conf_where(connect ? connect : conf_member(group, "total")),
-			  "timeout.connect is longer than timeout.total and never strikes");
+		conf_warn(
+			l, 217,
+			conf_where(connect ? connect : conf_member(group, "total")),
+			"timeout.connect is longer than timeout.total and never strikes");
 	if (response && u->timeout.response > total)
 		conf_warn(l, 217, conf_where(response),
-			  "timeout.response is longer than timeout.total and never strikes");
+			  "timeout.response is longer than timeout.total and never "
+			  "strikes");
 }
 
 static int
@@ -217,7 +267,8 @@ upstream(struct conf_load *l, const struct conf_node *n, struct conf_upstream *u
 }
 
 int
-upstreams_parse(struct conf_load *l, const struct conf_node *n, struct str text, struct where w, void *to)
+upstreams_parse(struct conf_load *l, const struct conf_node *n, struct str text,
+		struct where w, void *to)
 {
 	struct conf_model *m = l->model;
 	const struct conf_node *child;
@@ -225,7 +276,8 @@ upstreams_parse(struct conf_load *l, const struct conf_node *n, struct str text,
 
 	(void)text, (void)w, (void)to;
 	if (n->kind != CONF_NODE_GROUP)
-		return wrong_type(l, n, "upstreams", "{ NAME: { targets = [ \"http://host:port\" ]; }; }");
+		return wrong_type(l, n, "upstreams",
+				  "{ NAME: { targets = [ \"http://host:port\" ]; }; }");
 	m->upstreams = ARENA_NEWS(l->image, struct conf_upstream, n->n);
 	for_each_child(child, n) {
 		struct conf_upstream *u = &m->upstreams[m->nupstreams];

@@ -9,19 +9,23 @@ has_variables(struct str s)
 }
 
 static int
-unset(struct conf_load *l, const struct conf_node *n, size_t at, size_t len, struct str what)
+unset(struct conf_load *l, const struct conf_node *n, size_t at, size_t len,
+      struct str what)
 {
 	struct where w = where_in(conf_where(n), at, len);
 
 	if (str_starts(what, STR("var:"))) {
 		struct str name = str_from(what, 4);
 
-		conf_error(l, 213, w, "no variable \"%.*s\" in the section vars%s", STR_ARG(name),
+		conf_error(l, 213, w, "no variable \"%.*s\" in the section vars%s",
+			   STR_ARG(name),
 			   suggest_name(&l->scratch, name, &l->vars, NULL));
 	} else if (str_starts(what, STR("env:"))) {
-		conf_error(l, 213, w, "%.*s is not set in the environment", STR_ARG(str_from(what, 4)));
+		conf_error(l, 213, w, "%.*s is not set in the environment",
+			   STR_ARG(str_from(what, 4)));
 	} else {
-		conf_error(l, 213, w, "write ${env:NAME} or ${var:NAME}; $${ is a literal ${");
+		conf_error(l, 213, w,
+			   "write ${env:NAME} or ${var:NAME}; $${ is a literal ${");
 	}
 	return -1;
 }
@@ -70,7 +74,8 @@ put(struct growing *g, struct str s)
 }
 
 int
-replace_variables(struct conf_load *l, const struct conf_node *n, struct str text, struct str *out)
+replace_variables(struct conf_load *l, const struct conf_node *n, struct str text,
+		  struct str *out)
 {
 	struct growing g = { .arena = &l->scratch };
 	size_t at = 0;
@@ -94,7 +99,8 @@ replace_variables(struct conf_load *l, const struct conf_node *n, struct str tex
 		ptrdiff_t end = str_find(what, '}');
 
 		if (end < 0) {
-			conf_error(l, 213, where_in(conf_where(n), at, 2), "this ${ has no }");
+			conf_error(l, 213, where_in(conf_where(n), at, 2),
+				   "this ${ has no }");
 			return -1;
 		}
 		what.len = (size_t)end;
@@ -102,7 +108,8 @@ replace_variables(struct conf_load *l, const struct conf_node *n, struct str tex
 			return unset(l, n, at, what.len + 3, what);
 		put(&g, value);
 		if (g.len > SCAN_STRING_MAX) {
-			conf_error(l, 113, conf_where(n), "with its variables this string is too long");
+			conf_error(l, 113, conf_where(n),
+				   "with its variables this string is too long");
 			return -1;
 		}
 		at += what.len + 3;
@@ -113,7 +120,8 @@ replace_variables(struct conf_load *l, const struct conf_node *n, struct str tex
 
 /* The section vars: strings, in which ${env:} may stand. */
 int
-vars_parse(struct conf_load *l, const struct conf_node *node, struct str text, struct where w, void *to)
+vars_parse(struct conf_load *l, const struct conf_node *node, struct str text,
+	   struct where w, void *to)
 {
 	const struct conf_node *child;
 	int result = 0;
@@ -126,8 +134,10 @@ vars_parse(struct conf_load *l, const struct conf_node *node, struct str text, s
 	struct str *values = ARENA_NEWS(l->image, struct str, node->n), *v = values;
 
 	for_each_child(child, node) {
-		if (child->kind == CONF_NODE_STRING && memmem(child->text.at, child->text.len, "${var:", 6)) {
-			conf_error(l, 213, conf_where(child), "a variable is not made of other variables");
+		if (child->kind == CONF_NODE_STRING &&
+		    memmem(child->text.at, child->text.len, "${var:", 6)) {
+			conf_error(l, 213, conf_where(child),
+				   "a variable is not made of other variables");
 			result = -1;
 		} else if (conf_text(l, child, v) < 0) {
 			result = -1;

@@ -6,11 +6,13 @@
 #include "master/cli/cli.h"
 #include "worker/worker.h"
 
-/* postern check — every error and warning of a configuration at once, and its route tests. */
+/* postern check — every error and warning of a configuration at once, and its route
+ * tests. */
 
 static const char usage[] =
 	"usage: postern check [-c FILE] [--format text|json]\n"
-	"  Reads the configuration, runs its route tests and says everything that is wrong.\n"
+	"  Reads the configuration, runs its route tests and says everything that is "
+	"wrong.\n"
 	"  Exit status: 0 when it is good (warnings allowed), 1 when not.\n";
 
 static size_t
@@ -93,7 +95,9 @@ cli_check(int argc, char **argv)
 			json = strcmp(optarg, "json") == 0;
 			if (json || strcmp(optarg, "text") == 0)
 				break;
-			fprintf(stderr, "postern check: no format \"%s\"; it is text or json\n", optarg);
+			fprintf(stderr,
+				"postern check: no format \"%s\"; it is text or json\n",
+				optarg);
 			return 2;
 		case 'h':
 			fputs(usage, stdout);

@@ -9,8 +9,10 @@
 
 static const char usage[] =
 	"usage: postern explain KEY|TYPE|CODE\n"
-	"  KEY such as upstreams.timeout.connect or services.routes.to, a TYPE of policy such as\n"
-	"  headers, or the CODE of a finding such as E204. --manual prints postern.conf(5).\n"
+	"  KEY such as upstreams.timeout.connect or services.routes.to, a TYPE of policy "
+	"such as\n"
+	"  headers, or the CODE of a finding such as E204. --manual prints "
+	"postern.conf(5).\n"
 	"  Top level: include vars gateway listeners upstreams policies services\n";
 
 int

@@ -1,7 +1,8 @@
 /* conf — any text as a configuration file: it is loaded, or refused with findings.
  *
- * What our scanner lets pass, libconfig must take too (E117 is a defect of ours), every finding
- * must have its place, and what -T prints of a good file must be good and print the same. */
+ * What our scanner lets pass, libconfig must take too (E117 is a defect of ours), every
+ * finding must have its place, and what -T prints of a good file must be good and print
+ * the same. */
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -37,11 +38,17 @@ static const struct conf_field fields[] = {
 	CONF_INT(struct sample, count, "1", 0, 100, "a number"),
 	CONF_SIZE(struct sample, size, "1KiB", 1, 1 << 20, "a size"),
 	CONF_DURATION(struct sample, time, "1s", 1, 60000, "a duration"),
-	{ .key = "share", .kind = CONF_KIND_SHARE, .offset = offsetof(struct sample, share), .help = "a share" },
+	{ .key = "share",
+	  .kind = CONF_KIND_SHARE,
+	  .offset = offsetof(struct sample, share),
+	  .help = "a share" },
 	CONF_STR(struct sample, text, "x", "a text"),
 	CONF_PATH(struct sample, path, NULL, "a path"),
-	{ .key = "secret", .kind = CONF_KIND_STR, .flags = CONF_F_SECRET,
-	  .offset = offsetof(struct sample, secret), .help = "a secret" },
+	{ .key = "secret",
+	  .kind = CONF_KIND_STR,
+	  .flags = CONF_F_SECRET,
+	  .offset = offsetof(struct sample, secret),
+	  .help = "a secret" },
 	CONF_ENUM(struct sample, word, "one", words, "a word"),
 	CONF_STRS(struct sample, list, "a list"),
 	CONF_PAIRS(struct sample, pairs, "pairs"),
@@ -49,7 +56,8 @@ static const struct conf_field fields[] = {
 	CONF_END
 };
 
-static const struct conf_type type = { "sample", "a sample", sizeof(struct sample), fields, NULL };
+static const struct conf_type type = { "sample", "a sample", sizeof(struct sample),
+				       fields, NULL };
 static const struct conf_type *const types[] = { &type, NULL };
 
 static void

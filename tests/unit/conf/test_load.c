@@ -29,10 +29,12 @@ END_TEST
 
 START_TEST(targets_are_taken_apart)
 {
-	struct conf_model *m = try_load(TRY_LISTENERS
-		"upstreams: { o: { targets = ( \"http://a.example:81/\", \"http://[::1]:82\", \"unix:/run/x\","
-		" { url = \"http://b\"; weight = 0; } ); }; p = \"http://c\"; q = [ \"http://d\", \"http://e\" ]; };\n"
-		TRY_SERVICES);
+	struct conf_model *m =
+		try_load(TRY_LISTENERS
+			 "upstreams: { o: { targets = ( \"http://a.example:81/\", "
+			 "\"http://[::1]:82\", \"unix:/run/x\","
+			 " { url = \"http://b\"; weight = 0; } ); }; p = \"http://c\"; q "
+			 "= [ \"http://d\", \"http://e\" ]; };\n" TRY_SERVICES);
 
 	ck_assert_ptr_nonnull(m);
 
@@ -64,17 +66,22 @@ END_TEST
 
 START_TEST(policies_are_used_by_name_and_inline)
 {
-	struct conf_model *m = try_load(TRY_LISTENERS TRY_UPSTREAMS
-		"policies: { a: { type = \"sample\"; count = 1; }; };\n"
-		"services: { s: { domains = [ \"A.Example\" ]; policies = ( \"a\", { type = \"sample\"; count = 2; } );\n"
-		"  routes = ( { match = \"* /*\"; to = \"o\"; without = [ \"a\" ]; policies = [ \"a\" ]; } ); }; };\n");
+	struct conf_model *m =
+		try_load(TRY_LISTENERS TRY_UPSTREAMS
+			 "policies: { a: { type = \"sample\"; count = 1; }; };\n"
+			 "services: { s: { domains = [ \"A.Example\" ]; policies = ( "
+			 "\"a\", { type = \"sample\"; count = 2; } );\n"
+			 "  routes = ( { match = \"* /*\"; to = \"o\"; without = [ \"a\" "
+			 "]; policies = [ \"a\" ]; } ); }; };\n");
 
 	ck_assert_ptr_nonnull(m);
 	unit_str_eq(m->services[0].domains[0].name, "a.example");
 	ck_assert_uint_eq(m->npolicies, 2);
 	ck_assert_uint_eq(m->services[0].npolicies, 2);
 	ck_assert_ptr_eq(m->services[0].policies[0].policy, m->policies[0]);
-	ck_assert_int_eq(((const struct sample *)m->services[0].policies[1].policy->self)->count, 2);
+	ck_assert_int_eq(
+		((const struct sample *)m->services[0].policies[1].policy->self)->count,
+		2);
 	ck_assert_ptr_eq(m->services[0].routes[0].policies[0].policy, m->policies[0]);
 	unit_str_eq(m->services[0].routes[0].without.at[0], "a");
 	try_free();
@@ -89,10 +96,12 @@ START_TEST(many_names_and_routes_take_no_time)
 
 	p += sprintf(p, TRY_LISTENERS "upstreams: {\n");
 	for (int i = 0; i < MANY; i++)
-		p += sprintf(p, "u%d: { targets = [ \"http://10.0.0.1:%d\" ]; };\n", i, i + 1);
+		p += sprintf(p, "u%d: { targets = [ \"http://10.0.0.1:%d\" ]; };\n", i,
+			     i + 1);
 	p += sprintf(p, "};\nservices: { s: { domains = [ \"*\" ]; routes = (\n");
 	for (int i = 0; i < MANY; i++)
-		p += sprintf(p, "%s{ match = \"GET /a/%d\"; to = \"u%d\"; }\n", i ? "," : "", i, i);
+		p += sprintf(p, "%s{ match = \"GET /a/%d\"; to = \"u%d\"; }\n",
+			     i ? "," : "", i, i);
 	sprintf(p, "); }; };\n");
 
 	struct conf_model *m = try_load(text);
@@ -100,7 +109,8 @@ START_TEST(many_names_and_routes_take_no_time)
 	free(text);
 	ck_assert_ptr_nonnull(m);
 	ck_assert_uint_eq(m->nroutes, MANY);
-	unit_str_eq(m->services[0].routes[MANY - 1].to[0].upstream->targets[0].url, "http://10.0.0.1:20000");
+	unit_str_eq(m->services[0].routes[MANY - 1].to[0].upstream->targets[0].url,
+		    "http://10.0.0.1:20000");
 	unit_str_eq(m->services[0].routes[7].match, "GET /a/7");
 	ck_assert_uint_eq(m->services[0].routes[7].match_where.line, MANY + 4 + 8);
 	try_free();
@@ -114,9 +124,10 @@ START_TEST(secrets_are_not_dumped)
 	int fd = memfd_create("conf", MFD_CLOEXEC);
 
 	setenv("POSTERN_TEST", "hidden", 1);
-	dprintf(fd, "gateway: { policies = ( { type = \"sample\"; secret = \"abc\"; }, { type = \"sample\"; "
-		"secret = \"env:POSTERN_TEST\"; text = \"${env:POSTERN_TEST}\"; } ); };\n"
-		TRY_LISTENERS TRY_UPSTREAMS TRY_SERVICES);
+	dprintf(fd, "gateway: { policies = ( { type = \"sample\"; secret = \"abc\"; }, { "
+		    "type = \"sample\"; "
+		    "secret = \"env:POSTERN_TEST\"; text = \"${env:POSTERN_TEST}\"; } ); "
+		    "};\n" TRY_LISTENERS TRY_UPSTREAMS TRY_SERVICES);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	arena_init(&try_findings, NULL, 0, 1 << 24);
 	diag_init(&try_diag, &try_findings);
@@ -140,8 +151,12 @@ int
 main(void)
 {
 	const TTest *const tests[] = {
-		the_smallest_file_is_enough, targets_are_taken_apart, a_comment_at_the_end_needs_no_newline,
-		policies_are_used_by_name_and_inline, many_names_and_routes_take_no_time, secrets_are_not_dumped,
+		the_smallest_file_is_enough,
+		targets_are_taken_apart,
+		a_comment_at_the_end_needs_no_newline,
+		policies_are_used_by_name_and_inline,
+		many_names_and_routes_take_no_time,
+		secrets_are_not_dumped,
 	};
 
 	return unit_run("load", tests, sizeof(tests) / sizeof(*tests));

@@ -1,4 +1,5 @@
-/* try — a configuration from a text, with one type of policy that has an option of each kind. */
+/* try — a configuration from a text, with one type of policy that has an option of each
+ * kind. */
 #ifndef TESTS_UNIT_CONF_TRY_H
 #define TESTS_UNIT_CONF_TRY_H
 
@@ -35,12 +36,18 @@ static const struct conf_field sample_fields[] = {
 	CONF_INT(struct sample, count, "7", 0, 100, "a number"),
 	CONF_SIZE(struct sample, size, "1KiB", 1, 1 << 20, "a size"),
 	CONF_DURATION(struct sample, time, "1s", 0, 60000, "a duration"),
-	{ .key = "share", .kind = CONF_KIND_SHARE, .offset = offsetof(struct sample, share), .def = "5%",
+	{ .key = "share",
+	  .kind = CONF_KIND_SHARE,
+	  .offset = offsetof(struct sample, share),
+	  .def = "5%",
 	  .help = "a share" },
 	CONF_STR(struct sample, text, "x", "a text"),
 	CONF_PATH(struct sample, path, NULL, "a path"),
-	{ .key = "secret", .kind = CONF_KIND_STR, .flags = CONF_F_SECRET,
-	  .offset = offsetof(struct sample, secret), .help = "a secret" },
+	{ .key = "secret",
+	  .kind = CONF_KIND_STR,
+	  .flags = CONF_F_SECRET,
+	  .offset = offsetof(struct sample, secret),
+	  .help = "a secret" },
 	CONF_ENUM(struct sample, word, "two", sample_words, "a word"),
 	CONF_STRS(struct sample, list, "a list"),
 	CONF_PAIRS(struct sample, pairs, "pairs"),
@@ -60,8 +67,8 @@ sample_check(struct conf_load *l, void *self, struct where w)
 	return -1;
 }
 
-static const struct conf_type sample_type = { "sample", "a sample", sizeof(struct sample), sample_fields,
-					      sample_check };
+static const struct conf_type sample_type = { "sample", "a sample", sizeof(struct sample),
+					      sample_fields, sample_check };
 static const struct conf_type *const sample_types[] = { &sample_type, NULL };
 
 static struct arena try_image, try_findings;
@@ -95,7 +102,9 @@ try_free(void)
 
 #define TRY_LISTENERS "listeners: { web: { bind = [ \"127.0.0.1:1\" ]; }; };\n"
 #define TRY_UPSTREAMS "upstreams: { o: { targets = [ \"http://10.0.0.1\" ]; }; };\n"
-#define TRY_SERVICES "services: { s: { domains = [ \"*\" ]; routes = ( { match = \"* /*\"; to = \"o\"; } ); }; };\n"
+#define TRY_SERVICES                                                                     \
+	"services: { s: { domains = [ \"*\" ]; routes = ( { match = \"* /*\"; to = "     \
+	"\"o\"; } ); }; };\n"
 
 /* A good configuration whose gateway uses a policy with these options. */
 static inline const struct sample *
@@ -103,8 +112,10 @@ try_sample(const char *options)
 {
 	static char text[4096];
 
-	snprintf(text, sizeof(text), "gateway: { policies = ( { type = \"sample\"; %s } ); };\n"
-		 TRY_LISTENERS TRY_UPSTREAMS TRY_SERVICES, options);
+	snprintf(text, sizeof(text),
+		 "gateway: { policies = ( { type = \"sample\"; %s } ); };\n" TRY_LISTENERS
+			 TRY_UPSTREAMS TRY_SERVICES,
+		 options);
 
 	struct conf_model *m = try_load(text);
 
