@@ -15,18 +15,20 @@
 #include "base/rand.h"
 #include "master/keeper/keeper.h"
 
+static const int masters[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2 };
+
 void
 heritage_signals(void)
 {
 	sigset_t none;
 
-	for (int sig = 1; sig < NSIG; sig++)
-		signal(sig, SIG_DFL);
+	/* Only what the master set: a sanitizer's handlers stay. */
+	for (size_t i = 0; i < sizeof(masters) / sizeof(*masters); i++)
+		signal(masters[i], SIG_DFL);
+	signal(SIGCHLD, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
-
-static const int masters[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2 };
 
 static void
 close_from_to(unsigned from, unsigned to)
@@ -48,8 +50,8 @@ by_number(const void *a, const void *b)
 	return *(const int *)a - *(const int *)b;
 }
 
-/* Of the master's descriptors only standard ones and its own stay: a socket of another slot that is kept
- * open here would never be closed. */
+/* Of the master's descriptors only standard ones and its own stay: a socket of another
+ * slot that is kept open here would never be closed. */
 static void
 close_others(const struct heritage *h)
 {
@@ -84,8 +86,12 @@ run(const struct heritage *h)
 {
 	if (h->role == SLOT_KEEPER)
 		return keeper_run(&(struct keeper_start){
-			.row = h->row, .channel = h->channel, .slots = h->slots, .stats = h->stats,
-			.model = h->image->model, .generation = h->image->generation,
+			.row = h->row,
+			.channel = h->channel,
+			.slots = h->slots,
+			.stats = h->stats,
+			.model = h->image->model,
+			.generation = h->image->generation,
 			.at = (uint64_t)(uintptr_t)window_at(h->window, h->slice),
 			.size = h->image->size });
 	return worker_run(&(struct worker_start){
@@ -107,7 +113,8 @@ heritage_enter(const struct heritage *h)
 		snprintf(name, sizeof(name), "worker %u", h->number);
 	heritage_signals();
 	signal(SIGPIPE, SIG_IGN);
-	/* A terminal's Ctrl-C goes to the whole group: what it means is the master's to say. */
+	/* A terminal's Ctrl-C goes to the whole group: what it means is the master's to
+	 * say. */
 	for (size_t i = 0; i < sizeof(masters) / sizeof(*masters); i++)
 		signal(masters[i], SIG_IGN);
 	log_setup(name, LOG_LEVEL_INFO);
@@ -127,7 +134,8 @@ heritage_enter_builder(void)
 {
 	heritage_signals();
 	signal(SIGPIPE, SIG_IGN);
-	/* It holds the master's ends of all channels, by whose end the others learn that the master is gone. */
+	/* It holds the master's ends of all channels, by whose end the others learn that
+	 * the master is gone. */
 	prctl(PR_SET_PDEATHSIG, (unsigned long)SIGKILL, 0L, 0L, 0L);
 	log_setup("builder", LOG_LEVEL_INFO);
 	clock_update();

@@ -108,6 +108,7 @@ step_route(struct exchange *x)
 	if (x->request.path.len && x->request.path.at[0] == '/') {
 		f = uri_normalise(x->request.path, rules, &x->arena, &x->path);
 		if (f) {
+			x->close_client = true;         /* as after any request that is not valid */
 			take_links(x);
 			return fault_step(x, f);
 		}
@@ -208,6 +209,7 @@ step_act(struct exchange *x)
 	default:
 		break;
 	}
+	x->decided = clock_now();
 	x->cluster = &x->gen->clusters[choose(r)->index];
 	total = c->timeout.total ? c->timeout.total : x->cluster->conf->timeout.total;
 	x->deadline = total ? clock_ms() + total : 0;

@@ -68,7 +68,7 @@ struct exchange {
 	uint16_t status;                /* sent to the client; 0: nothing yet */
 
 	/* Times (ns of clock_now; 0: did not happen) and sizes, for logs and records. */
-	uint64_t began, routed, attempt_at, connected, first_byte, ended;
+	uint64_t began, routed, decided, attempt_at, connected, first_byte, ended;
 	uint64_t bytes_in, bytes_out;   /* of bodies */
 
 	struct record record;           /* attempts gather here */
@@ -86,6 +86,7 @@ struct exchange {
 	uint32_t kept_len, kept_room;
 	size_t owed_client, owed_upstream;      /* credit to give once what is held has left */
 	bool client_blocked, upstream_blocked;  /* something is held on that side */
+	struct headers trailers;        /* of the request, where they came before it could be sent */
 	bool request_end;               /* whole request received */
 	bool response_end;              /* whole response received */
 	bool connecting;

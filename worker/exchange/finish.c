@@ -71,8 +71,8 @@ write_record(struct exchange *x)
 	struct record *r = &x->record;
 	struct record_texts t = {
 		.method = x->request.method_text,
-		.host = x->host,
-		.path = x->path,
+		.host = x->host.len ? x->host : x->request.host,
+		.path = x->path.len ? x->path : x->request.path,
 		.client = exchange_client_ip(x),
 	};
 
@@ -84,7 +84,7 @@ write_record(struct exchange *x)
 	r->generation = (uint32_t)x->gen->number;
 	r->route = x->match.route ? x->match.route->series : 0;
 	r->us_total = us_between(x->began, x->ended);
-	r->us_policy = us_between(x->routed, x->attempt_at);
+	r->us_policy = us_between(x->routed, x->decided ? x->decided : x->ended);
 	r->us_connect = x->reused ? 0 : us_between(x->attempt_at, x->connected);
 	r->us_first_byte = us_between(x->attempt_at, x->first_byte);
 	r->bytes_in = x->bytes_in;

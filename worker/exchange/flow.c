@@ -74,11 +74,8 @@ client_body(struct stream *s, struct str bytes, bool end)
 	x->progress = clock_ms();
 	if (end)
 		x->request_end = true;
-	if (x->answering) {
-		if (end)
-			exchange_run(x);        /* a short one is read before the answer */
-		return;
-	}
+	if (x->answering)
+		return;                         /* nobody wants it any more */
 	if (x->body_limit && x->bytes_in > x->body_limit && !x->tunnel) {
 		client_failed(x, FAULT_BODY_TOO_LARGE);
 		return;
@@ -97,13 +94,11 @@ client_trailers(struct stream *s, struct headers *t)
 	struct exchange *x = s->owner;
 
 	x->request_end = true;
-	if (x->answering) {
-		exchange_run(x);
+	if (x->answering || x->response_end)
 		return;
-	}
+	x->trailers = *t;                       /* its lines lie in our arena */
 	if (!x->head_sent || !x->upstream)
-		return;                         /* a body that had to be kept goes without them */
-	x->replay_lost = true;
+		return;
 	x->upstream->ops->send_trailers(x->upstream, t);
 	exchange_watch(x);
 }

@@ -3,9 +3,6 @@
 #include "worker/http/h1_write.h"
 #include "worker/http/local.h"
 
-/* A body as short as this is read before its request is refused, so that the connection can go on. */
-enum { DRAIN_MAX = 64 * 1024 };
-
 static void
 policies_back(struct exchange *x)
 {
@@ -97,13 +94,6 @@ exchange_answer_later(struct exchange *x, enum fault f, uint64_t seconds)
 	return ANSWER;
 }
 
-static bool
-worth_draining(const struct exchange *x)
-{
-	return !x->request_end && !x->close_client && !x->request.expect_continue &&
-	       x->request.body == BODY_LENGTH && x->request.length <= DRAIN_MAX;
-}
-
 enum step
 step_answer(struct exchange *x)
 {
@@ -112,14 +102,6 @@ step_answer(struct exchange *x)
 
 	if (x->upstream)
 		forward_drop(x, x->fault ? x->fault : FAULT_INTERNAL);
-	if (worth_draining(x)) {
-		if (!x->owed_client) {
-			x->owed_client = DRAIN_MAX;
-			c->ops->want(c, DRAIN_MAX);
-			exchange_watch(x);
-		}
-		return STEP_STAY;
-	}
 	policies_back(x);
 	x->status = x->response.status;
 	end = x->request.method == METHOD_HEAD || !x->answer.len;

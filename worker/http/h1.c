@@ -159,7 +159,7 @@ wants(const struct h1 *h)
 	case RX_CHUNKED:
 	case RX_CLOSE:
 	case RX_TUNNEL:
-		return h->credit > 0;
+		return h->credit > 0 || h->discarding;
 	case RX_DONE:
 		/* Nothing more is taken in, but the end is noticed. */
 		return h->hangup && !h->eof && h->role == H1_SERVER && !h->held_len;

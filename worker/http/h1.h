@@ -65,12 +65,14 @@ struct h1 {
 	bool chunk_begun;               /* tx: a chunk is out, its CR LF not yet */
 	bool used;                      /* had a message before */
 	bool pooled;                    /* the owner's: it is idle in a pool */
+	bool discarding;                /* the rest of a short body that nobody wants any more */
+	bool expect;                    /* the request says Expect: 100-continue */
 	bool large;                     /* the last message was long: read little with the head */
 	struct h1 *relay_to, *relay_from;       /* bodies moved by the kernel: h1_relay.c */
 	struct pipe *pipe;              /* with relay_to */
 	char *held;                     /* received, not consumed: part of a head, or requests to come */
 	uint32_t held_len, held_room;
-	size_t credit;
+	int64_t credit;                 /* below 0: more came in one reading than was asked for */
 	uint64_t rx_left;               /* RX_LENGTH */
 	uint64_t tx_left;               /* TX_LENGTH */
 	uint64_t lingered;              /* wire.sent when the timer was set */

@@ -14,6 +14,9 @@ void h1_feed(struct h1 *, struct str in);
 void h1_feed_held(struct h1 *);
 void h1_hold(struct h1 *, struct str bytes, bool fresh);
 
+/* Server role: the message before is through, its answer too. */
+void h1_next_request(struct h1 *);
+
 /* The end of what comes in: 0, or errno. */
 void h1_ended(struct h1 *, int error);
 

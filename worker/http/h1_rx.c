@@ -40,6 +40,7 @@ got_request(struct h1 *h, struct msg *m)
 	timer_clear(&h->wire.timer);
 	h->method = m->method;
 	h->minor0 = m->minor == 0;
+	h->expect = m->expect_continue;
 	h->close = !m->keep_alive;
 	h->used = true;
 	begin_body(h, m, &end);
@@ -53,6 +54,7 @@ got_response(struct h1 *h, struct msg *m)
 
 	if (m->status == 101) {
 		h->rx = RX_TUNNEL;
+		h->tx = TX_TUNNEL;
 		h->close = true;
 		end = false;
 	} else if (m->status < 200) {
@@ -86,8 +88,9 @@ parse(struct h1 *h, struct str buf, enum fault *fault)
 	return h1_parse_response(buf, l, s->arena, (enum method)h->method, s->msg, fault);
 }
 
-/* The head at the front of `buf`, taken into the arena. Returns its length, 0 when it is not complete or bad. */
-static size_t
+/* The head at the front of `buf`, taken into the arena. Returns its length, H1_MORE when it is not complete, -1 when
+ * the connection is done with. */
+static ptrdiff_t
 take_head(struct h1 *h, struct str buf)
 {
 	enum fault fault = FAULT_NONE;
@@ -96,7 +99,7 @@ take_head(struct h1 *h, struct str buf)
 
 	if (h->role == H1_SERVER && !h->owner->on_request(h)) {
 		h1_close(h);
-		return 0;
+		return -1;
 	}
 	a = h->stream.arena;
 	if (buf.len <= COPY_FIRST) {
@@ -116,13 +119,11 @@ take_head(struct h1 *h, struct str buf)
 			h->active = false;
 			h->owner->on_cancel(h);
 		}
-		return 0;
+		return H1_MORE;
 	}
-	if (n < 0) {
+	if (n < 0)
 		bad_head(h, fault);
-		return 0;
-	}
-	return (size_t)n;
+	return n;
 }
 
 /* Takes a head from the front of *in; false when all of it was used up or the connection is done with. */
@@ -131,7 +132,7 @@ feed_head(struct h1 *h, struct str *in)
 {
 	struct str all = *in;
 	char *own = NULL;
-	size_t n;
+	ptrdiff_t n;
 
 	if (h->held_len) {
 		bool line = h->held_fresh || memchr(in->at, '\n', in->len);
@@ -143,9 +144,9 @@ feed_head(struct h1 *h, struct str *in)
 		all = (struct str){ h->held, h->held_len };
 	}
 	n = take_head(h, all);
-	if (h->wire.event.buried || h->rx == RX_STOP)
+	if (n < 0)
 		return false;
-	if (n == 0) {
+	if (n == H1_MORE) {
 		if (!h->held_len)
 			h1_hold(h, all, false);
 		if (h->rx == RX_IDLE && h->role == H1_SERVER)
@@ -163,7 +164,7 @@ feed_head(struct h1 *h, struct str *in)
 		got_request(h, h->stream.msg);
 	else
 		got_response(h, h->stream.msg);
-	*in = str_from(all, n);
+	*in = str_from(all, (size_t)n);
 	if (own) {
 		/* What follows lies in memory of our own: take it from there before it goes. */
 		if (in->len)
@@ -177,7 +178,7 @@ feed_head(struct h1 *h, struct str *in)
 static void
 spend(struct h1 *h, size_t n)
 {
-	h->credit = n < h->credit ? h->credit - n : 0;
+	h->credit -= (int64_t)n;
 }
 
 static void
@@ -190,6 +191,11 @@ feed_length(struct h1 *h, struct str *in)
 	spend(h, part.len);
 	if (!h->rx_left)
 		h->rx = RX_DONE;
+	if (h->discarding) {
+		if (!h->rx_left)
+			h1_next_request(h);
+		return;
+	}
 	h->stream.user->on_body(&h->stream, part, h->rx_left == 0);
 }
 

@@ -4,6 +4,8 @@
 #include "worker/http/h1_conn.h"
 #include "worker/http/h1_write.h"
 
+enum { DISCARD_MAX = 64 * 1024 };
+
 static void
 put_head(struct h1 *h, const struct msg *m, const struct h1_head *head)
 {
@@ -66,6 +68,14 @@ send_interim(struct h1 *h, const struct msg *m)
 	put_head(h, m, &head);
 }
 
+/* So little of the request is missing that reading it is cheaper than another connection. A client that
+ * waits for 100 Continue may send it or not: nobody knows where its next request begins. */
+static bool
+worth_discarding(const struct h1 *h)
+{
+	return h->rx == RX_LENGTH && h->rx_left <= DISCARD_MAX && !h->expect;
+}
+
 static void
 send_response(struct h1 *h, const struct msg *m, bool end, bool close)
 {
@@ -89,7 +99,7 @@ send_response(struct h1 *h, const struct msg *m, bool end, bool close)
 		close = true;
 	}
 	/* A request that was not read to its end leaves the connection in the middle of it. */
-	if (close || h->rx != RX_DONE || h->rules->draining)
+	if (close || (h->rx != RX_DONE && !worth_discarding(h)) || h->rules->draining)
 		h->close = true;
 	head.close = h->close;
 	head.keep_alive = !h->close && h->minor0;
@@ -203,18 +213,19 @@ static void
 h1_want(struct stream *s, size_t credit)
 {
 	struct h1 *h = h1_of(s);
-	bool stopped = h->credit == 0;
+	bool stopped = h->credit <= 0;
 
-	h->credit += credit;
+	h->credit += (int64_t)credit;
 	if (stopped && (h->readable || h->held_fresh) && !h->feeding)
 		loop_ready(h->wire.loop, &h->wire.event);
 }
 
 /* ---- the end of a message */
 
-static void
-next_request(struct h1 *h)
+void
+h1_next_request(struct h1 *h)
 {
+	h->discarding = false;
 	h->rx = RX_IDLE;
 	h->tx = TX_IDLE;
 	h->probed = false;
@@ -244,12 +255,23 @@ linger(struct h1 *h)
 }
 
 static void
+discard(struct h1 *h)
+{
+	h->discarding = true;
+	wire_timer(&h->wire, clock_ms() + h->rules->head_ms);
+	if (!h->feeding)
+		loop_ready(h->wire.loop, &h->wire.event);
+}
+
+static void
 release_server(struct h1 *h, enum fault fault)
 {
 	if (h->wire.error)
 		h1_close(h);
 	else if (!fault && h->tx == TX_DONE && h->rx == RX_DONE && !h->close)
-		next_request(h);
+		h1_next_request(h);
+	else if (!fault && h->tx == TX_DONE && !h->close && worth_discarding(h))
+		discard(h);
 	else if (h->tx == TX_DONE)
 		linger(h);
 	else if (h->tx == TX_CLOSE || h->tx == TX_TUNNEL)

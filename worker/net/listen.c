@@ -19,14 +19,17 @@ accept_one(struct listen *l)
 	struct sockaddr_storage s;
 	socklen_t len = sizeof(s);
 	struct addr peer;
-	int fd = accept4(l->event.fd, (struct sockaddr *)&s, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int fd = accept4(l->event.fd, (struct sockaddr *)&s, &len,
+			 SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 	if (fd < 0) {
 		if (errno == ECONNABORTED || errno == EINTR || errno == EPROTO)
 			return true;
 		if (errno != EAGAIN) {
-			/* Out of descriptors or memory: those in the queue wait, nobody is refused. */
-			log_error("accept on %.*s: %s", STR_ARG(l->address), strerror(errno));
+			/* Out of descriptors or memory: those in the queue wait, nobody
+			 * is refused. */
+			log_error("accept on %.*s: %s", STR_ARG(l->address),
+				  strerror(errno));
 			timer_set(&l->loop->wheel, &l->timer, clock_ms() + PAUSE_MS);
 		}
 		return false;

@@ -64,7 +64,8 @@ loop_bury(struct loop *l, struct event *s)
 		return;
 	s->buried = true;
 	if (s->fd >= 0) {
-		/* Another process may share the file (a listening socket): closing would not take it off. */
+		/* Another process may share the file (a listening socket): closing would
+		 * not take it off. */
 		if (s->shared)
 			epoll_ctl(l->epoll, EPOLL_CTL_DEL, s->fd, NULL);
 		close(s->fd);

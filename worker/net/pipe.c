@@ -24,7 +24,8 @@ pipe_take(struct pipe **pool)
 	}
 	if (pipe2(ends, O_NONBLOCK | O_CLOEXEC))
 		return NULL;
-	if (fcntl(ends[1], F_SETPIPE_SZ, PIPE_ROOM) < PIPE_ROOM || !(p = calloc(1, sizeof(*p)))) {
+	if (fcntl(ends[1], F_SETPIPE_SZ, PIPE_ROOM) < PIPE_ROOM ||
+	    !(p = calloc(1, sizeof(*p)))) {
 		close(ends[0]);
 		close(ends[1]);
 		return NULL;
@@ -63,7 +64,8 @@ pipe_pool_free(struct pipe **pool)
 ssize_t
 pipe_fill(struct pipe *p, int socket, size_t max)
 {
-	ssize_t n = splice(socket, NULL, p->in, NULL, max, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+	ssize_t n =
+		splice(socket, NULL, p->in, NULL, max, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 
 	if (n > 0)
 		p->held += (size_t)n;
@@ -73,8 +75,10 @@ pipe_fill(struct pipe *p, int socket, size_t max)
 ssize_t
 pipe_drain(struct pipe *p, int socket)
 {
-	/* No SPLICE_F_MORE: a body that comes slowly would be held back by up to 200 ms. */
-	ssize_t n = splice(p->out, NULL, socket, NULL, p->held, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+	/* No SPLICE_F_MORE: a body that comes slowly would be held back by up to 200 ms.
+	 */
+	ssize_t n = splice(p->out, NULL, socket, NULL, p->held,
+			   SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 
 	if (n > 0)
 		p->held -= (size_t)n;

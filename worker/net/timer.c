@@ -96,7 +96,7 @@ wheel_run(struct wheel *w, uint64_t now_ms)
 {
 	uint64_t now = now_ms / TIMER_TICK_MS;
 
-	if (now > w->tick + TIMER_SLOTS)                /* asleep for long: one round will do */
+	if (now > w->tick + TIMER_SLOTS) /* asleep for long: one round will do */
 		w->tick = now - TIMER_SLOTS;
 	while (w->tick < now) {
 		w->tick++;

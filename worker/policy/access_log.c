@@ -210,7 +210,7 @@ MEMBER(target) { return optional(l, exchange_target_name(x)); }
 MEMBER(policy) { return optional(l, exchange_policy_name(x)); }
 MEMBER(retries) { return number(l, x->attempts ? x->attempts - 1u : 0); }
 MEMBER(match_us) { return phase(l, x->began, x->routed); }
-MEMBER(policy_us) { return phase(l, x->routed, x->attempt_at); }
+MEMBER(policy_us) { return phase(l, x->routed, x->decided); }
 MEMBER(connect_us) { return !x->reused && phase(l, x->attempt_at, x->connected); }
 MEMBER(first_us) { return phase(l, x->attempt_at, x->first_byte); }
 MEMBER(body_us) { return phase(l, x->first_byte, x->ended); }

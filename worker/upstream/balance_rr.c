@@ -1,5 +1,6 @@
-/* balance_rr — smooth weighted round robin: each pick, every member gains its weight and the
- * richest pays the total. Over `total` picks each was taken `weight` times, evenly spread. */
+/* balance_rr — smooth weighted round robin: each pick, every member gains its weight and
+ * the richest pays the total. Over `total` picks each was taken `weight` times, evenly
+ * spread. */
 #include "worker/upstream/upstream.h"
 
 struct member *

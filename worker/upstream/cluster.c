@@ -27,7 +27,8 @@ find(struct upstreams *u, struct str key)
 static struct target *
 make(struct upstreams *u, const struct upstream_target *from)
 {
-	struct target *t = calloc(1, sizeof(*t) + from->key.len + from->conf->path.len + 1);
+	struct target *t =
+		calloc(1, sizeof(*t) + from->key.len + from->conf->path.len + 1);
 	char *text = (char *)(t + 1);
 
 	if (!t)
@@ -67,7 +68,8 @@ settings(struct target *t, const struct conf_upstream *c)
 }
 
 struct cluster *
-upstreams_bind(struct upstreams *u, const struct conf_model *m, const struct upstream_target *targets)
+upstreams_bind(struct upstreams *u, const struct conf_model *m,
+	       const struct upstream_target *targets)
 {
 	struct cluster *all = calloc(m->nupstreams + 1, sizeof(*all));
 

@@ -90,7 +90,7 @@ fault_of(int error)
 	case EMFILE:
 	case ENFILE:
 		return FAULT_OUT_OF_FDS;
-	case EAGAIN:                            /* unix: the queue of the listener is full */
+	case EAGAIN: /* unix: the queue of the listener is full */
 		return FAULT_UPSTREAM_FULL;
 	default:
 		return FAULT_CONNECT_FAILED;
