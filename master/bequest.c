@@ -35,7 +35,9 @@ bequest_add(struct bequest *b, int fd, unsigned slot, const char *address)
 		abort();
 	b->sockets = s;
 	s += b->nsockets++;
-	*s = (struct bequest_socket){ .fd = fd, .slot = slot, .address = strdup(address) };
+	*s = (struct bequest_socket){ .fd = fd,
+				      .slot = slot,
+				      .address = strdup(address) };
 	if (!s->address)
 		abort();
 }
@@ -79,8 +81,8 @@ parse_line(struct bequest *b, char *line)
 		b->lock = fd;
 	else if (sscanf(line, "revision %llu", &revision) == 1)
 		b->revision = revision;
-	else if (sscanf(line, "socket %d %u %n", &fd, &slot, &at) >= 2 && at && line[at] &&
-		 fd > 2 && slot < 4096)
+	else if (sscanf(line, "socket %d %u %n", &fd, &slot, &at) >= 2 && at &&
+		 line[at] && fd > 2 && slot < 4096)
 		bequest_add(b, fd, slot, line + at);
 }
 

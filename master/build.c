@@ -79,12 +79,15 @@ seal(const struct build *b, const struct window *w, size_t size)
 {
 	/* A memfd cannot be sealed while somebody has it mapped to write. */
 	window_clear(w, b->slice);
-	return ftruncate(b->memfd, (off_t)size) < 0 || fcntl(b->memfd, F_ADD_SEALS, SEALS) < 0 ? -1 : 0;
+	return ftruncate(b->memfd, (off_t)size) < 0 ||
+			       fcntl(b->memfd, F_ADD_SEALS, SEALS) < 0
+		       ? -1
+		       : 0;
 }
 
 static _Noreturn void
-builder_main(const struct build *b, struct window *w, const char *file, const struct stats *stats,
-	     const struct build_setup *setup)
+builder_main(const struct build *b, struct window *w, const char *file,
+	     const struct stats *stats, const struct build_setup *setup)
 {
 	struct build_answer answer = { .ok = false };
 	struct stats mine = *stats;
@@ -96,14 +99,15 @@ builder_main(const struct build *b, struct window *w, const char *file, const st
 		log_error("cannot make room for a configuration: %s", strerror(errno));
 		_exit(1);
 	}
-	image = compile(file, b->generation, window_at(w, b->slice), w->slice, &mine, setup,
-			&answer);
+	image = compile(file, b->generation, window_at(w, b->slice), w->slice, &mine,
+			setup, &answer);
 	if (image) {
 		answer.image = image;
 		answer.size = image->size;
 		answer.ok = seal(b, w, image->size) == 0;
 		if (!answer.ok)
-			snprintf(answer.text, sizeof(answer.text), "cannot seal it: %s", strerror(errno));
+			snprintf(answer.text, sizeof(answer.text), "cannot seal it: %s",
+				 strerror(errno));
 	}
 	fflush(stderr);
 	if (write(b->pipe, &answer, sizeof(answer)) != (ssize_t)sizeof(answer))
@@ -154,7 +158,8 @@ fail:
 	return -1;
 }
 
-/* It closed the pipe without an answer, so that it is dead or about to be; or it took too long. */
+/* It closed the pipe without an answer, so that it is dead or about to be; or it took too
+ * long. */
 static void
 say_end(const struct build *b, bool died, char *text, size_t size)
 {
@@ -197,7 +202,8 @@ build_finish(struct build *b, struct window *w, struct build_answer *answer)
 }
 
 const struct image *
-build_here(struct window *w, const char *file, struct stats *stats, const struct build_setup *setup)
+build_here(struct window *w, const char *file, struct stats *stats,
+	   const struct build_setup *setup)
 {
 	struct build_answer answer = { .ok = false };
 	int slice = window_take(w);

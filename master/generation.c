@@ -17,8 +17,11 @@ generation_add(struct master *m, const struct build *b, const struct build_answe
 
 	if (!g)
 		return NULL;
-	*g = (struct generation){ .next = m->generations, .number = b->generation,
-				  .slice = b->slice, .memfd = b->memfd, .size = answer->size };
+	*g = (struct generation){ .next = m->generations,
+				  .number = b->generation,
+				  .slice = b->slice,
+				  .memfd = b->memfd,
+				  .size = answer->size };
 	m->generations = g;
 	if (window_map(&m->window, g->slice, g->memfd, g->size, false) < 0) {
 		generation_sweep(m);

@@ -20,7 +20,8 @@
 static int
 open_signals(struct master *m)
 {
-	static const int ours[] = { SIGHUP, SIGUSR1, SIGUSR2, SIGQUIT, SIGTERM, SIGINT, SIGCHLD };
+	static const int ours[] = { SIGHUP,  SIGUSR1, SIGUSR2, SIGQUIT,
+				    SIGTERM, SIGINT,  SIGCHLD };
 	sigset_t set;
 
 	sigemptyset(&set);
@@ -93,9 +94,9 @@ announce(struct master *m)
 	if (pidfile_write(m->pid_file) < 0)
 		log_warn("%s: %s", m->pid_file, strerror(errno));
 	upgrade_tell_ready(m);
-	printf("postern %s: serving revision %llu with %u worker%s on %s\n", POSTERN_VERSION,
-	       (unsigned long long)m->current->number, m->workers, m->workers == 1 ? "" : "s",
-	       addresses);
+	printf("postern %s: serving revision %llu with %u worker%s on %s\n",
+	       POSTERN_VERSION, (unsigned long long)m->current->number, m->workers,
+	       m->workers == 1 ? "" : "s", addresses);
 	fflush(stdout);
 	notify_send("READY=1");
 	status_tell(m);
@@ -166,6 +167,7 @@ heartbeat(struct master *m)
 		s->heartbeat = clock_ms();
 		s->generation = m->current ? m->current->number : 0;
 	}
+	spawn_overdue(m);
 	status_tell(m);
 }
 

@@ -30,6 +30,7 @@ enum {
 	PREPARE_TIMEOUT = 10 * 1000,    /* ms: for all workers to map and bind an image */
 	COMMIT_TIMEOUT = 5 * 1000,
 	READY_TIMEOUT = 60 * 1000,      /* for a new binary, or the first workers, to serve */
+	DRAIN_SLACK = 1500,             /* workers look at their deadline once a second */
 	STOP_GRACE = 1000,              /* from CHANNEL_STOP to SIGKILL */
 	HEARTBEAT = 1000,
 	HEARTBEAT_OLD = 5000,           /* of a worker: it hangs */
@@ -54,6 +55,7 @@ struct child {
 	pid_t pid;
 	int row, channel;
 	uint64_t started;               /* ms, monotonic */
+	uint64_t drain_by;              /* ms, monotonic, of a worker that drains: then it is killed */
 	enum vote vote;                 /* in the reload under way */
 	uint64_t held[WINDOW_SLICES / 64];      /* slices that it has mapped */
 	uint32_t *sockets;              /* ids of those that it has */
@@ -139,6 +141,7 @@ void spawn_posts(struct master *);                      /* fills vacant posts wh
 void spawn_reap(struct master *);                       /* after SIGCHLD */
 void spawn_listen(struct master *, struct child *);     /* reads its channel */
 int spawn_tell(struct child *, const struct channel_msg *, int fd);
+void spawn_overdue(struct master *);                    /* kills those that should be gone */
 void spawn_drain(struct master *, struct child *, uint64_t ms, bool others_serve);
 bool spawn_all_serve(const struct master *);
 uint64_t spawn_next(const struct master *);             /* when a post is to be filled; 0: none */
@@ -169,6 +172,7 @@ void reload_check(struct master *);                     /* after votes, deaths a
 void reload_invite(struct master *, struct child *);    /* a child that was started meanwhile */
 void reload_voted(struct master *, struct child *, const struct channel_msg *);
 void reload_died(struct master *, const struct child *);
+void reload_stop(struct master *);                      /* we are leaving: no word of it */
 void reload_refuse(struct master *, const char *why);   /* all that was prepared is taken back */
 
 /* stop.c */

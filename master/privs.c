@@ -60,7 +60,8 @@ privs_directory(const char *path, const struct identity *id)
 	}
 	for (char *slash = strchr(at + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
-		if (mkdir(at, 0755) < 0 && errno != EEXIST && errno != EROFS && errno != EACCES)
+		if (mkdir(at, 0755) < 0 && errno != EEXIST && errno != EROFS &&
+		    errno != EACCES)
 			return -1;
 		*slash = '/';
 	}
@@ -113,9 +114,9 @@ privs_core(bool wanted)
 void
 privs_drop(const struct identity *id, bool core_dumps)
 {
-	if (id->change &&
-	    (initgroups(id->name, id->gid) < 0 || setresgid(id->gid, id->gid, id->gid) < 0 ||
-	     setresuid(id->uid, id->uid, id->uid) < 0 || setuid(0) == 0)) {
+	if (id->change && (initgroups(id->name, id->gid) < 0 ||
+			   setresgid(id->gid, id->gid, id->gid) < 0 ||
+			   setresuid(id->uid, id->uid, id->uid) < 0 || setuid(0) == 0)) {
 		log_error("cannot become user \"%s\": %s", id->name, strerror(errno));
 		_exit(1);
 	}

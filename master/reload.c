@@ -11,7 +11,7 @@
 #include "master/master.h"
 #include "master/notify.h"
 
-enum { PATIENCE = 2000 };               /* ms: for an address, before anything is served */
+enum { PATIENCE = 2000 }; /* ms: for an address, before anything is served */
 
 #define DIAG_MAX ((size_t)16 << 20)
 
@@ -62,7 +62,8 @@ end(struct master *m)
 	status_tell(m);
 	if (m->upgrade.state == UPGRADE_ASKED)
 		upgrade_ask(m);
-	else if (m->reload.again && m->upgrade.state == UPGRADE_NONE && m->state != MASTER_STOPPING)
+	else if (m->reload.again && m->upgrade.state == UPGRADE_NONE &&
+		 m->state != MASTER_STOPPING)
 		begin(m);
 }
 
@@ -102,7 +103,8 @@ call_off(struct master *m)
 		c->vote = VOTE_NONE;
 		forget_sockets(m, c);
 	}
-	/* Its slice is not used again before a child has read this: the channel keeps the order. */
+	/* Its slice is not used again before a child has read this: the channel keeps the
+	 * order. */
 	r->coming = NULL;
 	EACH_CHILD(m, c)
 		generation_let_go(m, c, r->number);
@@ -130,9 +132,26 @@ reload_refuse(struct master *m, const char *why)
 	snprintf(m->rejected, sizeof(m->rejected), "revision %llu REJECTED %s: %.100s",
 		 (unsigned long long)number, at, text);
 	log_error("revision %llu was refused: %s; revision %llu keeps serving",
-		  (unsigned long long)number, text, (unsigned long long)m->current->number);
+		  (unsigned long long)number, text,
+		  (unsigned long long)m->current->number);
 	status_record(m, number, false, text);
 	end(m);
+}
+
+void
+reload_stop(struct master *m)
+{
+	struct reload *r = &m->reload;
+	struct build_answer answer;
+
+	if (r->state == RELOAD_BUILDING) {
+		kill(r->build.pid, SIGKILL);
+		build_finish(&r->build, &m->window, &answer);
+	} else if (r->state == RELOAD_PREPARING) {
+		call_off(m);
+	}
+	r->state = RELOAD_NONE;
+	r->again = false;
 }
 
 struct giving {
@@ -173,7 +192,8 @@ reload_invite(struct master *m, struct child *c)
 	c->vote = VOTE_ASKED;
 	if (c->role == SLOT_WORKER && c->number < workers)
 		sockets_each(&m->sockets, c->number, workers, true, give_socket, &g);
-	/* If it cannot be told, it is dead and will be buried, or hangs until the deadline. */
+	/* If it cannot be told, it is dead and will be buried, or hangs until the
+	 * deadline. */
 	if (g.failed || spawn_tell(c, &msg, next->memfd) < 0)
 		return;
 	generation_hold(m, next, c);
@@ -265,7 +285,7 @@ commit(struct master *m)
 			continue;
 		c->vote = VOTE_COMMITTING;
 		if (spawn_tell(c, &msg, -1) < 0)
-			kill(c->pid, SIGKILL);  /* it would serve what is no longer true */
+			kill(c->pid, SIGKILL); /* it would serve what is no longer true */
 	}
 	close(m->current->memfd);
 	m->current->memfd = -1;
@@ -284,7 +304,8 @@ retire_workers(struct master *m)
 		struct post *p = &m->posts[i];
 
 		if (p->child)
-			spawn_drain(m, p->child, m->current->image->model->gateway.drain, true);
+			spawn_drain(m, p->child, m->current->image->model->gateway.drain,
+				    true);
 		*p = (struct post){ .child = NULL };
 	}
 }
@@ -296,9 +317,11 @@ finish(struct master *m)
 
 	EACH_CHILD(m, c)
 		if (c->vote == VOTE_COMMITTING) {
-			log_warn("%s %u (pid %d) has not changed over to revision %llu in %d s",
-				 c->role == SLOT_KEEPER ? "keeper" : "worker", c->number, (int)c->pid,
-				 (unsigned long long)r->number, COMMIT_TIMEOUT / 1000);
+			log_warn("%s %u (pid %d) has not changed over to revision %llu "
+				 "in %d s",
+				 c->role == SLOT_KEEPER ? "keeper" : "worker", c->number,
+				 (int)c->pid, (unsigned long long)r->number,
+				 COMMIT_TIMEOUT / 1000);
 			c->vote = VOTE_NONE;
 		}
 	retire_workers(m);
@@ -337,8 +360,8 @@ reload_check(struct master *m)
 			commit(m);
 		} else if (late) {
 			snprintf(why, sizeof(why), "%s %u did not answer within %d s",
-				 slow->role == SLOT_KEEPER ? "keeper" : "worker", slow->number,
-				 PREPARE_TIMEOUT / 1000);
+				 slow->role == SLOT_KEEPER ? "keeper" : "worker",
+				 slow->number, PREPARE_TIMEOUT / 1000);
 			reload_refuse(m, why);
 		}
 	} else if (r->state == RELOAD_COMMITTING) {
@@ -364,10 +387,12 @@ reload_voted(struct master *m, struct child *c, const struct channel_msg *msg)
 	c->vote = VOTE_GIVEN;
 }
 
-/* One death may be chance and its successor is invited; two are the configuration's doing. */
+/* One death may be chance and its successor is invited; two are the configuration's
+ * doing. */
 void
 reload_died(struct master *m, const struct child *c)
 {
-	if (m->reload.state == RELOAD_PREPARING && c->role == SLOT_WORKER && ++m->reload.deaths > 1)
+	if (m->reload.state == RELOAD_PREPARING && c->role == SLOT_WORKER &&
+	    ++m->reload.deaths > 1)
 		reload_refuse(m, "workers died while they prepared it");
 }

@@ -17,7 +17,8 @@ rundir_lock(const char *rundir, int inherited)
 	char path[PATH_MAX];
 	int fd, error;
 
-	if ((size_t)snprintf(path, sizeof(path), "%s/postern.lock", rundir) >= sizeof(path)) {
+	if ((size_t)snprintf(path, sizeof(path), "%s/postern.lock", rundir) >=
+	    sizeof(path)) {
 		errno = ENAMETOOLONG;
 		return -1;
 	}
@@ -42,7 +43,8 @@ pidfile_write(const char *path)
 	char fresh[PATH_MAX], text[32];
 	int fd, len = snprintf(text, sizeof(text), "%d\n", (int)getpid()), error;
 
-	if ((size_t)snprintf(fresh, sizeof(fresh), "%s.%d", path, (int)getpid()) >= sizeof(fresh)) {
+	if ((size_t)snprintf(fresh, sizeof(fresh), "%s.%d", path, (int)getpid()) >=
+	    sizeof(fresh)) {
 		errno = ENAMETOOLONG;
 		return -1;
 	}

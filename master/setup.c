@@ -25,8 +25,8 @@ text_of(struct str s)
 	return z;
 }
 
-/* What an upgrade executes: the path by which we were found, not the file it led to, for that may be
- * replaced by then. */
+/* What an upgrade executes: the path by which we were found, not the file it led to, for
+ * that may be replaced by then. */
 static char *
 find_program(const char *name)
 {
@@ -160,13 +160,14 @@ setup_warn(const struct master *m, const struct conf_gateway *g)
 
 	if (geteuid() != 0 && g->user.len && !privs_is_me(user))
 		log_warn("not started as root: gateway.user = \"%s\" changes nothing", user);
-	else if (geteuid() == 0 && privs_identity(&id, g->user) == 0 && id.uid != m->identity.uid)
+	else if (geteuid() == 0 && privs_identity(&id, g->user) == 0 &&
+		 id.uid != m->identity.uid)
 		log_warn("gateway.user changes at the next start, not by a reload");
 	free(user);
 	if (!str_eq(g->rundir, str_of(m->rundir)))
 		log_warn("gateway.rundir changes at the next start, not by a reload");
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && g->max_files > (int64_t)files.rlim_max &&
-	    privs_files(g->max_files) < 0)
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0 &&
+	    g->max_files > (int64_t)files.rlim_max && privs_files(g->max_files) < 0)
 		log_warn("gateway.max_files: %lld open files are more than allowed: %llu",
 			 (long long)g->max_files, (unsigned long long)files.rlim_max);
 	privs_core(g->core_dumps);

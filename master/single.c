@@ -66,9 +66,16 @@ serve(struct master *m, const struct image *image)
 	printf("postern %s: serving revision 1 in a single process on %s\n", POSTERN_VERSION,
 	       addresses);
 	fflush(stdout);
-	m->exit_status = worker_run(&(struct worker_start){
-		.row = row, .channel = -1, .cpu = -1, .slots = m->slots, .stats = m->stats,
-		.ring = ring_of(m->rings, row), .image = image, .sockets = t.at, .nsockets = t.n });
+	m->exit_status =
+		worker_run(&(struct worker_start){ .row = row,
+						   .channel = -1,
+						   .cpu = -1,
+						   .slots = m->slots,
+						   .stats = m->stats,
+						   .ring = ring_of(m->rings, row),
+						   .image = image,
+						   .sockets = t.at,
+						   .nsockets = t.n });
 	slots_release(m->slots, row);
 	pidfile_remove(m->pid_file);
 	sockets_close(&m->sockets, true);

@@ -3,7 +3,8 @@
  * For each address and worker slot one socket (SO_REUSEPORT), which lives as long as the
  * service uses the address: an accept queue is lost neither when a worker dies nor when
  * their number changes. With n workers, the socket of slot k is served by worker k mod n,
- * so that those of slots that a reload took away are served on by the workers that stay.
+ * so that those of slots that a reload took away are served on by the workers that stay (and
+ * by those, too, when the slot gets a worker again: nobody is told to stop listening).
  * A unix socket is one for all slots.
  *
  * A reload is prepared (sockets made and bound, nothing listens yet) and then committed

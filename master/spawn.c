@@ -84,7 +84,8 @@ reserve_row(struct master *m, enum slot_role role, uint32_t number)
 }
 
 static pid_t
-fork_child(struct master *m, const struct child *c, int end, const struct inventory *inventory)
+fork_child(struct master *m, const struct child *c, int end,
+	   const struct inventory *inventory)
 {
 	pid_t pid;
 
@@ -92,13 +93,23 @@ fork_child(struct master *m, const struct child *c, int end, const struct invent
 	pid = fork();
 	if (pid == 0)
 		heritage_enter(&(struct heritage){
-			.role = c->role, .number = c->number, .row = c->row, .channel = end,
-			.cpu = c->role == SLOT_WORKER && m->current->image->model->gateway.pin_cpus ?
-			       privs_cpu(c->number) : -1,
-			.window = &m->window, .slice = m->current->slice, .image = m->current->image,
-			.identity = &m->identity, .slots = m->slots, .stats = m->stats,
+			.role = c->role,
+			.number = c->number,
+			.row = c->row,
+			.channel = end,
+			.cpu = c->role == SLOT_WORKER &&
+					       m->current->image->model->gateway.pin_cpus
+				       ? privs_cpu(c->number)
+				       : -1,
+			.window = &m->window,
+			.slice = m->current->slice,
+			.image = m->current->image,
+			.identity = &m->identity,
+			.slots = m->slots,
+			.stats = m->stats,
 			.ring = c->role == SLOT_WORKER ? ring_of(m->rings, c->row) : NULL,
-			.sockets = inventory->sockets, .nsockets = inventory->n });
+			.sockets = inventory->sockets,
+			.nsockets = inventory->n });
 	return pid;
 }
 
@@ -119,7 +130,8 @@ spawn(struct master *m, struct post *post, enum slot_role role, uint32_t number)
 	if (c->row < 0)
 		return -1;
 	if ((role == SLOT_WORKER && take_sockets(m, number, &inventory) < 0) ||
-	    channel_pair(ends) < 0 || (c->pid = fork_child(m, c, ends[1], &inventory)) < 0) {
+	    channel_pair(ends) < 0 ||
+	    (c->pid = fork_child(m, c, ends[1], &inventory)) < 0) {
 		int error = errno;
 
 		slots_release(m->slots, c->row);
@@ -222,8 +234,21 @@ spawn_drain(struct master *m, struct child *c, uint64_t ms, bool others_serve)
 	if (post)
 		post->child = NULL;
 	c->state = CHILD_DRAINING;
+	c->drain_by = clock_ms() + ms + DRAIN_SLACK + STOP_GRACE;
 	if (spawn_tell(c, &msg, -1) < 0 && errno != EPIPE)
 		kill(c->pid, SIGKILL);
+}
+
+void
+spawn_overdue(struct master *m)
+{
+	EACH_CHILD(m, c)
+	if (c->state == CHILD_DRAINING && c->drain_by && clock_ms() >= c->drain_by) {
+		log_warn("%s (pid %d) does not end by itself", child_name(c),
+			 (int)c->pid);
+		kill(c->pid, SIGKILL);
+		c->drain_by = 0;
+	}
 }
 
 static void
@@ -298,7 +323,8 @@ bury(struct master *m, struct child *c, int status)
 	free(c->sockets);
 	if (post) {
 		post->child = NULL;
-		post->again = clock_ms() + backoff_died(&post->backoff, c->started, clock_ms());
+		post->again =
+			clock_ms() + backoff_died(&post->backoff, c->started, clock_ms());
 		if (backoff_loops(&post->backoff) && m->state == MASTER_SERVING)
 			log_error("%s keeps dying: the next one starts in %llu ms", child_name(c),
 				  (unsigned long long)(post->again - clock_ms()));

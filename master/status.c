@@ -14,7 +14,8 @@ status_death(int status, char *to, size_t size)
 {
 	if (WIFSIGNALED(status))
 		snprintf(to, size, "was killed by signal %d (%s)%s", WTERMSIG(status),
-			 strsignal(WTERMSIG(status)), WCOREDUMP(status) ? ", core dumped" : "");
+			 strsignal(WTERMSIG(status)),
+			 WCOREDUMP(status) ? ", core dumped" : "");
 	else
 		snprintf(to, size, "exited with status %d", WEXITSTATUS(status));
 	return to;
@@ -53,14 +54,17 @@ put_workers(const struct master *m, char *to, size_t size)
 {
 	size_t len = 0;
 
-	for (unsigned i = 0; m->state == MASTER_SERVING && i < m->workers && len < size; i++) {
+	for (unsigned i = 0; m->state == MASTER_SERVING && i < m->workers && len < size;
+	     i++) {
 		const struct post *p = &m->posts[i];
 
-		if (backoff_loops(&p->backoff) && (!p->child || p->child->state == CHILD_STARTING ||
-						   clock_ms() - p->child->started < BACKOFF_YOUNG))
+		if (backoff_loops(&p->backoff) &&
+		    (!p->child || p->child->state == CHILD_STARTING ||
+		     clock_ms() - p->child->started < BACKOFF_YOUNG))
 			len += (size_t)snprintf(to + len, size - len, "; worker %u KEEPS DYING", i);
 		else if (p->child && !is_fresh(m, p->child))
-			len += (size_t)snprintf(to + len, size - len, "; worker %u HANGS", i);
+			len += (size_t)snprintf(to + len, size - len, "; worker %u HANGS",
+						i);
 	}
 	return len;
 }
@@ -72,7 +76,8 @@ status_tell(struct master *m)
 	size_t len = put_state(m, text, sizeof(text));
 
 	if (len < sizeof(text) && m->rejected[0] && m->state == MASTER_SERVING)
-		len += (size_t)snprintf(text + len, sizeof(text) - len, "; %s", m->rejected);
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "; %s",
+					m->rejected);
 	if (len < sizeof(text))
 		put_workers(m, text + len, sizeof(text) - len);
 	if (strcmp(text, m->status) == 0)
@@ -89,7 +94,8 @@ status_watchdog(struct master *m)
 	if (!every || m->state != MASTER_SERVING || clock_ms() < m->next_watchdog)
 		return;
 	m->next_watchdog = clock_ms() + every;
-	/* A vacant post is the backoff's business; a worker that lives but does not turn is the watchdog's. */
+	/* A vacant post is the backoff's business; a worker that lives but does not turn
+	 * is the watchdog's. */
 	for (unsigned i = 0; i < m->workers; i++)
 		if (m->posts[i].child && !is_fresh(m, m->posts[i].child))
 			return;

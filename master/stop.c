@@ -7,8 +7,6 @@
 #include "master/notify.h"
 #include "master/rundir.h"
 
-enum { DRAIN_SLACK = 1500 };            /* ms: workers look at their deadline once a second */
-
 static const char *const level_names[] = {
 	[STOP_QUIT] = "finishing what is under way", [STOP_TERM] = "finishing soon",
 	[STOP_NOW] = "stopping now", [STOP_KILL] = "killing what is left",
@@ -57,20 +55,21 @@ static void
 leave_service(struct master *m)
 {
 	m->state = MASTER_STOPPING;
-	if (m->reload.build.pid)
-		kill(m->reload.build.pid, SIGKILL);
+	reload_stop(m);
 	if (m->upgrade.pid && !m->handed_over)
 		kill(m->upgrade.pid, SIGTERM);
 	if (!m->handed_over)
 		notify_send("STOPPING=1");
-	/* The workers have their own descriptors: they serve what is in the queues, then nobody listens. */
+	/* The workers have their own descriptors: they serve what is in the queues, then
+	 * nobody listens. */
 	sockets_close(&m->sockets, !m->handed_over);
 }
 
 void
 stop_ask(struct master *m, enum stop_level level)
 {
-	const struct conf_gateway *g = m->current ? &m->current->image->model->gateway : NULL;
+	const struct conf_gateway *g =
+		m->current ? &m->current->image->model->gateway : NULL;
 
 	if (level <= m->stopping)
 		return;
@@ -115,8 +114,10 @@ stop_check(struct master *m)
 		return;
 	if (m->stopping < STOP_NOW && any(m, SLOT_WORKER))
 		stop_ask(m, STOP_NOW);
-	else
+	else if (m->stopping < STOP_KILL)
 		stop_ask(m, STOP_KILL);
+	else
+		m->stop_deadline = clock_ms() + STOP_GRACE;
 }
 
 bool

@@ -92,7 +92,8 @@ upgrade_ask(struct master *m)
 	if (m->state == MASTER_STOPPING || m->upgrade.state == UPGRADE_WAITING)
 		return;
 	m->upgrade.state = UPGRADE_ASKED;
-	/* With what a reload will have decided, not with half of it; and only once we serve ourselves. */
+	/* With what a reload will have decided, not with half of it; and only once we
+	 * serve ourselves. */
 	if (m->reload.state == RELOAD_NONE && m->state == MASTER_SERVING)
 		start(m);
 }
@@ -168,7 +169,8 @@ upgrade_take(struct master *m)
 	m->heir = true;
 	m->last_number = b->revision;
 	for (size_t i = 0; i < b->nsockets; i++)
-		sockets_adopt(&m->sockets, b->sockets[i].address, b->sockets[i].slot, b->sockets[i].fd);
+		sockets_adopt(&m->sockets, b->sockets[i].address, b->sockets[i].slot,
+			      b->sockets[i].fd);
 }
 
 void

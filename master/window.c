@@ -17,7 +17,8 @@ static const struct {
 static void *
 reserve(void *at, size_t size, int flags)
 {
-	return mmap(at, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags, -1, 0);
+	return mmap(at, size, PROT_NONE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags, -1, 0);
 }
 
 int
@@ -28,9 +29,11 @@ window_reserve(struct window *w)
 
 		if (at == MAP_FAILED)
 			continue;
-		/* No madvise(): slices that were cleared must look as those that were never used, to be
-		 * one mapping with them. */
-		*w = (struct window){ .base = at, .slice = sizes[i].slice, .count = sizes[i].count };
+		/* No madvise(): slices that were cleared must look as those that were
+		 * never used, to be one mapping with them. */
+		*w = (struct window){ .base = at,
+				      .slice = sizes[i].slice,
+				      .count = sizes[i].count };
 		return 0;
 	}
 	return -1;
@@ -73,7 +76,8 @@ window_at(const struct window *w, int slice)
 int
 window_map(const struct window *w, int slice, int fd, size_t size, bool writable)
 {
-	void *at = mmap(window_at(w, slice), size, writable ? PROT_READ | PROT_WRITE : PROT_READ,
+	void *at = mmap(window_at(w, slice), size,
+			writable ? PROT_READ | PROT_WRITE : PROT_READ,
 			MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd, 0);
 
 	return at == MAP_FAILED ? -1 : 0;

@@ -31,7 +31,8 @@ struct keeper {
 };
 
 static void
-say(struct keeper *k, enum channel_kind kind, uint64_t generation, bool ok, const char *text)
+say(struct keeper *k, enum channel_kind kind, uint64_t generation, bool ok,
+    const char *text)
 {
 	struct channel_msg m = { .kind = kind, .generation = generation, .ok = ok };
 
@@ -58,7 +59,9 @@ record(struct keeper *k, const struct channel_msg *m)
 		[CHANNEL_BY_START] = "start", [CHANNEL_BY_SIGNAL] = "signal",
 		[CHANNEL_BY_UPGRADE] = "upgrade",
 	};
-	struct revision r = { .ok = m->ok, .generation = m->generation, .at = (int64_t)m->ms,
+	struct revision r = { .ok = m->ok,
+			      .generation = m->generation,
+			      .at = (int64_t)m->ms,
 			      .master = (int32_t)getppid() };
 	const char *error;
 
@@ -89,8 +92,9 @@ unmap(struct mapped *m)
 static void
 prepare(struct keeper *k, const struct channel_msg *m, int fd)
 {
-	void *at = fd < 0 ? MAP_FAILED : mmap((void *)(uintptr_t)m->at, m->size, PROT_READ,
-					      MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd, 0);
+	void *at = fd < 0 ? MAP_FAILED
+			  : mmap((void *)(uintptr_t)m->at, m->size, PROT_READ,
+				 MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd, 0);
 
 	unmap(&k->coming);
 	if (at == MAP_FAILED) {
@@ -163,7 +167,8 @@ keeper_run(const struct keeper_start *start)
 	};
 	struct pollfd p = { .fd = start->channel, .events = POLLIN };
 
-	snprintf(k.path, sizeof(k.path), "%.*s/state", STR_ARG(start->model->gateway.statedir));
+	snprintf(k.path, sizeof(k.path), "%.*s/state",
+		 STR_ARG(start->model->gateway.statedir));
 	snprintf(k.file, sizeof(k.file), "%.*s", STR_ARG(start->model->file));
 	k.row->generation = start->generation;
 	k.row->state = SLOT_SERVING;

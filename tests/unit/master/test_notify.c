@@ -20,7 +20,8 @@ listen_at(const char *name, bool abstract)
 	socklen_t len;
 
 	at.sun_family = AF_UNIX;
-	len = (socklen_t)snprintf(at.sun_path, sizeof(at.sun_path), "%s.%d", name, (int)getpid());
+	len = (socklen_t)snprintf(at.sun_path, sizeof(at.sun_path), "%s.%d", name,
+				  (int)getpid());
 	setenv("NOTIFY_SOCKET", at.sun_path, 1);
 	if (abstract)
 		at.sun_path[0] = '\0';

@@ -25,7 +25,8 @@ struct test {
 static uint16_t
 free_port(void)
 {
-	struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in in = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t len = sizeof(in);
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
@@ -104,10 +105,12 @@ START_TEST(addresses_are_parsed)
 {
 	struct bind_address a;
 
-	ck_assert(bind_parse(&a, STR("0.0.0.0:80")) && a.port == 80 && a.u.any.sa_family == AF_INET);
+	ck_assert(bind_parse(&a, STR("0.0.0.0:80")) && a.port == 80 &&
+		  a.u.any.sa_family == AF_INET);
 	ck_assert(bind_parse(&a, STR("*:65535")) && a.port == 65535);
 	ck_assert(bind_parse(&a, STR("[::1]:8080")) && a.u.any.sa_family == AF_INET6);
-	ck_assert(bind_parse(&a, STR("unix:/run/x.sock")) && a.u.any.sa_family == AF_UNIX);
+	ck_assert(bind_parse(&a, STR("unix:/run/x.sock")) &&
+		  a.u.any.sa_family == AF_UNIX);
 	ck_assert(!bind_parse(&a, STR("")));
 	ck_assert(!bind_parse(&a, STR(":80")));
 	ck_assert(!bind_parse(&a, STR("127.0.0.1")));
@@ -257,7 +260,8 @@ main(void)
 	tcase_add_test(t, fewer_workers_serve_the_sockets_of_all_slots);
 	tcase_add_test(t, an_abort_leaves_what_was_and_takes_back_what_was_new);
 	tcase_add_test(t, an_address_that_is_no_longer_named_is_closed_by_the_sweep);
-	tcase_add_test(t, an_address_of_another_service_is_an_error_although_it_would_share);
+	tcase_add_test(t,
+		       an_address_of_another_service_is_an_error_although_it_would_share);
 	tcase_add_test(t, a_stale_unix_socket_is_replaced_a_served_one_is_not);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);

@@ -81,7 +81,8 @@ START_TEST(what_is_cleared_cannot_be_read_and_stays_reserved)
 	}
 	wait(&status);
 	ck_assert(WIFSIGNALED(status) || WEXITSTATUS(status) != 0);
-	ck_assert_ptr_ne(mmap(at, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), at);
+	ck_assert_ptr_ne(mmap(at, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+			 at);
 	close(fd);
 }
 END_TEST
