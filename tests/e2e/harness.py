@@ -516,7 +516,7 @@ class Origin:
         except (ConnectionError, Truncated, socket.timeout):
             pass
         except OSError as e:
-            if e.errno != errno.EBADF:
+            if e.errno not in (errno.EBADF, errno.ENOTCONN):
                 self.errors.append(e)
         except Exception as e:          # an assertion about what the gateway sent
             self.errors.append(e)

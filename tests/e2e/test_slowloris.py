@@ -29,6 +29,7 @@ def test_slow_heads(gateway, origin):
             except ConnectionError:
                 ends[0] += 1
         assert g.get("/served").status == 200
+        time.sleep(0.1)                 # far fewer lines than the limit
     grown = sum(memory(p) for p in pids) - base
     if not SANITIZED:
         assert grown < 1000 * 2600, "%d bytes for each slow head" % (grown // 1000)
