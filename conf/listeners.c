@@ -21,10 +21,10 @@ binds_parse(struct conf_load *l, const struct conf_node *n, struct str text,
 	listener->binds = ARENA_NEWS(l->image, struct conf_bind, all.n);
 	listener->nbinds = all.n;
 	for (size_t i = 0; i < all.n; i++) {
-		const char *error = bind_error(all.at[i]);
+		const char *error = all.at[i].at ? bind_error(all.at[i]) : NULL;
 
 		listener->binds[i] = (struct conf_bind){ all.at[i], all.where[i] };
-		if (!error || !all.at[i].at)
+		if (!error)
 			continue;
 		conf_error(l, 219, all.where[i], "cannot listen on \"%.*s\": %s",
 			   STR_ARG(str_first(all.at[i], 120)), error);

@@ -20,6 +20,16 @@ plain(FILE *out, const char *text)
 	}
 }
 
+/* A help text as a sentence. */
+static void
+sentence(FILE *out, const char *text)
+{
+	if (*text >= 'a' && *text <= 'z')
+		fputc(*text++ - 32, out);
+	plain(out, text);
+	fputs(".\n", out);
+}
+
 static const char *
 kind_of(const struct conf_field *r)
 {
@@ -85,8 +95,7 @@ rows(FILE *out, const struct conf_field *all)
 		if (kind)
 			fprintf(out, " Pq %s", kind);
 		fputc('\n', out);
-		plain(out, r->help);
-		fputs(".\n", out);
+		sentence(out, r->help);
 		facts(out, r);
 		if (r->sub)
 			rows(out, r->sub);
@@ -136,16 +145,14 @@ conf_describe_manual(const struct conf_type *const *types, FILE *out)
 		for (const char *p = r->key; *p; p++)
 			fputc(*p >= 'a' && *p <= 'z' ? *p - 32 : *p, out);
 		fputc('\n', out);
-		plain(out, r->help);
-		fputs(".\n", out);
+		sentence(out, r->help);
 		if (r->sub)
 			rows(out, r->sub);
 	}
 	fputs(".Sh POLICY TYPES\n", out);
 	for (int i = 0; types[i]; i++) {
 		fprintf(out, ".Ss %s\n", types[i]->name);
-		plain(out, types[i]->help);
-		fputs(".\n", out);
+		sentence(out, types[i]->help);
 		rows(out, types[i]->fields);
 	}
 	fputs(tail, out);

@@ -48,14 +48,14 @@ domains_parse(struct conf_load *l, const struct conf_node *n, struct str text,
 	s->domains = ARENA_NEWS(l->image, struct conf_domain, all.n);
 	s->ndomains = all.n;
 	for (size_t i = 0; i < all.n; i++) {
-		const char *error = domain_error(all.at[i]);
+		const char *error = all.at[i].at ? domain_error(all.at[i]) : NULL;
 		struct str lower = arena_str(l->image, all.at[i]);
 		char *p = (char *)lower.at;
 
 		for (size_t k = 0; k < lower.len; k++)
 			p[k] = (char)char_lower((unsigned char)p[k]);
 		s->domains[i] = (struct conf_domain){ lower, all.where[i] };
-		if (!error || !all.at[i].at)
+		if (!error)
 			continue;
 		conf_error(l, 223, all.where[i], "domain \"%.*s\": %s",
 			   STR_ARG(str_first(all.at[i], 100)), error);
