@@ -98,6 +98,7 @@ START_TEST(json_has_the_full_set)
 	x->attempts = 2;
 	x->consumer = STR("acme");
 	x->routed = x->began + 2000;
+	x->decided = x->began + 5000;
 	x->attempt_at = x->began + 5000;
 	x->connected = x->began + 105000;
 	x->first_byte = x->began + 1005000;
