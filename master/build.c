@@ -158,6 +158,13 @@ fail:
 	return -1;
 }
 
+void
+build_kill(const struct build *b)
+{
+	if (b->pid > 0)
+		kill(b->pid, SIGKILL);
+}
+
 /* It closed the pipe without an answer, so that it is dead or about to be; or it took too
  * long. */
 static void
@@ -166,7 +173,7 @@ say_end(const struct build *b, bool died, char *text, size_t size)
 	int status = 0;
 
 	if (!died)
-		kill(b->pid, SIGKILL);
+		build_kill(b);
 	waitpid(b->pid, &status, 0);
 	if (!died)
 		snprintf(text, size, "building took more than %d s", BUILD_TIMEOUT / 1000);

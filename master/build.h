@@ -44,6 +44,9 @@ struct build_setup {
 int build_start(struct build *, struct window *, const char *file, uint64_t generation,
 		const struct stats *, const struct build_setup *);
 
+/* Kills the builder, if there is one. */
+void build_kill(const struct build *);
+
 /* After its pipe became readable or the deadline passed: fills the answer and ends the build. If it is not
  * ok, memfd and slice are given back; else they are the caller's. */
 void build_finish(struct build *, struct window *, struct build_answer *);

@@ -122,6 +122,7 @@ reload_refuse(struct master *m, const char *why)
 	/* `why` may lie in what is given back. */
 	snprintf(text, sizeof(text), "%s", why);
 	call_off(m);
+	m->reload.state = RELOAD_NONE;
 	if (!m->current) {
 		m->exit_status = 1;
 		stop_ask(m, STOP_NOW);
@@ -145,7 +146,7 @@ reload_stop(struct master *m)
 	struct build_answer answer;
 
 	if (r->state == RELOAD_BUILDING) {
-		kill(r->build.pid, SIGKILL);
+		build_kill(&r->build);
 		build_finish(&r->build, &m->window, &answer);
 	} else if (r->state == RELOAD_PREPARING) {
 		call_off(m);
@@ -229,6 +230,7 @@ reload_built(struct master *m)
 	char why[200] = "";
 
 	build_finish(&r->build, &m->window, &answer);
+	r->state = RELOAD_NONE;
 	if (!answer.ok) {
 		reload_refuse(m, answer.text);
 		return;

@@ -36,7 +36,8 @@ open_tables(struct store *s, bool readonly)
 struct store *
 store_open(const char *path, bool readonly, const char **error)
 {
-	unsigned flags = MDB_NOSUBDIR | MDB_NOTLS | MDB_NORDAHEAD | (readonly ? MDB_RDONLY : 0);
+	unsigned flags = MDB_NOSUBDIR | MDB_NOTLS | MDB_NORDAHEAD |
+			 (readonly ? MDB_RDONLY : 0);
 	struct store *s = calloc(1, sizeof(*s));
 	int rc;
 

@@ -10,16 +10,23 @@
 
 enum channel_kind {
 	/* master → worker */
-	CHANNEL_SOCKET = 1,             /* + listening fd; text: its address. Before the PREPARE that needs it */
-	CHANNEL_PREPARE,                /* + sealed memfd of the image; at, size, generation: map it there, bind it */
-	CHANNEL_COMMIT,                 /* new exchanges use `generation`; sockets it does not name are drained and closed */
-	CHANNEL_ABORT,                  /* unbind and unmap `generation`; close sockets only it had */
+	/* + a listening descriptor; text: its address. Before the PREPARE that needs it. An
+	 * address may have several: of slots that no longer have a worker. */
+	CHANNEL_SOCKET = 1,
+	/* + the sealed memfd of an image; at, size, image, generation: map it there, bind it. */
+	CHANNEL_PREPARE,
+	/* New exchanges use `generation`; sockets that it does not name are drained, closed. */
+	CHANNEL_COMMIT,
+	/* Unbind and unmap `generation`; close the sockets that came for it. */
+	CHANNEL_ABORT,
 	CHANNEL_REOPEN,                 /* reopen logs */
-	CHANNEL_DRAIN,                  /* finish within `ms`, then exit 0. ok = 1: others go on serving (upgrade, fewer
-	                                 * workers): idle connections are kept for one more answer; 0: closed at once */
+	/* Finish within `ms`, then exit 0. ok = 1: others go on serving (upgrade, fewer
+	 * workers), idle connections are kept for one more answer; 0: closed at once. */
+	CHANNEL_DRAIN,
 	CHANNEL_STOP,                   /* exit at once */
-	CHANNEL_REVISION,               /* to the keeper: `generation` was put in force (ok), or refused: text
-					 * says why. at: enum channel_who, ms: wall time, ms since 1970 */
+	/* To the keeper: `generation` was put in force (ok), or refused: text says why.
+	 * at: enum channel_who, ms: wall time, ms since 1970. */
+	CHANNEL_REVISION,
 	/* worker → master */
 	CHANNEL_READY = 64,             /* serving `generation` */
 	CHANNEL_PREPARED,               /* `generation` is bound (ok = 1), or not: text says why */
