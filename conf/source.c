@@ -11,7 +11,7 @@
 /* Values go to libconfig in pieces of this size, as elements of one list: its memory is
  * used again and stays in the cache, and its groups, slow beyond some members, stay
  * small. */
-enum { PIECE = 8 * 1024 };
+enum { PIECE = 8 * 1024, MANY = 1000 };
 
 struct feed {
 	struct source *source;
@@ -113,15 +113,17 @@ append(struct feed *f, struct conf_node *n)
 	f->pending[f->npending++] = n;
 }
 
+/* In a container of thousands the names and brackets, which tree.c checked, would cost
+ * libconfig more time than the values: there it is given these alone. */
 static void
-feed(struct feed *f, struct conf_node *n)
+feed(struct feed *f, struct conf_node *n, bool alone)
 {
-	if (!n->bracket || (!n->apart && n->end - n->at <= PIECE)) {
+	if (!n->bracket || (!alone && !n->apart && n->end - n->at <= PIECE)) {
 		append(f, n);
 		return;
 	}
 	for (uint32_t i = 0; i < n->n; i++)
-		feed(f, (struct conf_node *)n->child[i]);
+		feed(f, (struct conf_node *)n->child[i], alone || n->n > MANY);
 }
 
 static int
@@ -134,7 +136,7 @@ values(struct source *s, struct arena *strings, struct diag *d)
 	f->source = s;
 	f->strings = strings;
 	f->diag = d;
-	feed(f, s->root);
+	feed(f, s->root, false);
 	flush(f);
 
 	int result = f->failed ? -1 : 0;
