@@ -91,12 +91,19 @@ on_idle(struct h1 *h)
 }
 
 static void
+publish(const struct worker *w)
+{
+	atomic_store_explicit(&w->slot->connections, w->nconns, memory_order_relaxed);
+}
+
+static void
 on_close(struct h1 *h)
 {
 	struct site *s = h->data;
 
 	list_remove(&h->link);
 	s->worker->nconns--;
+	publish(s->worker);
 	site_leave(s);
 }
 
@@ -123,6 +130,7 @@ on_accept(struct listen *l, int fd, const struct addr *peer)
 	list_insert(&w->conns, &h->link);
 	s->connections++;
 	w->nconns++;
+	publish(w);
 	w->page->count[METRIC_CONNECTIONS]++;
 }
 

@@ -8,8 +8,9 @@ enum { INTERIM_MAX = 16 };
 enum step
 step_flow(struct exchange *x)
 {
-	/* The response is whole and nothing is held on its way to the client. A tunnel ends at both ends. */
-	if (!x->response_end || x->client_blocked || (x->tunnel && !x->request_end))
+	/* The response is whole and nothing is held on its way to the client. A tunnel ends at both ends, and a
+	 * request that goes on after its response is still forwarded while the upstream takes it. */
+	if (!x->response_end || x->client_blocked || (x->upstream && !x->request_end))
 		return STEP_STAY;
 	return STEP_END;
 }
@@ -54,10 +55,12 @@ to_upstream(struct exchange *x, struct str bytes, bool end)
 		x->replay_lost = true;
 	}
 	x->upstream_blocked = u->ops->send_body(u, bytes, end) > 0;
-	if (end)
+	if (end || x->upstream_blocked)
 		exchange_watch(x);
-	else if (!x->keeping && !x->upstream_blocked && x->client->ops->relay &&
-		 x->client->ops->relay(x->client, u))
+	if (end)
+		return;
+	if (!x->keeping && !x->upstream_blocked && x->client->ops->relay &&
+	    x->client->ops->relay(x->client, u))
 		x->client->ops->want(x->client, 1);
 	else if (x->upstream_blocked)
 		x->owed_client += bytes.len;
@@ -84,8 +87,22 @@ client_body(struct stream *s, struct str bytes, bool end)
 		to_upstream(x, bytes, end);
 	else if (!x->response_end)
 		forward_keep(x, bytes);
-	if (x->tunnel && end && x->response_end)
+	if (end && x->response_end) {
+		exchange_finish_upstream(x);
 		exchange_run(x);
+	}
+}
+
+/* The response is whole: the connection is free once the request is through too. */
+void
+exchange_finish_upstream(struct exchange *x)
+{
+	if (x->tunnel || !x->upstream)
+		return;
+	if (x->request_end)
+		forward_drop(x, FAULT_NONE);
+	else if (!x->response.keep_alive)
+		forward_drop(x, FAULT_RESPONSE_INCOMPLETE);
 }
 
 static void
@@ -94,13 +111,17 @@ client_trailers(struct stream *s, struct headers *t)
 	struct exchange *x = s->owner;
 
 	x->request_end = true;
-	if (x->answering || x->response_end)
+	if (x->answering)
 		return;
 	x->trailers = *t;                       /* its lines lie in our arena */
 	if (!x->head_sent || !x->upstream)
 		return;
 	x->upstream->ops->send_trailers(x->upstream, t);
 	exchange_watch(x);
+	if (x->response_end) {
+		exchange_finish_upstream(x);
+		exchange_run(x);
+	}
 }
 
 static void
@@ -110,7 +131,10 @@ client_relay(struct stream *s, size_t n, bool blocked)
 
 	x->bytes_in += n;
 	x->progress = clock_ms();
-	x->upstream_blocked = blocked;
+	if (blocked != x->upstream_blocked) {
+		x->upstream_blocked = blocked;
+		exchange_watch(x);
+	}
 }
 
 static void
@@ -239,13 +263,11 @@ upstream_head(struct stream *s, bool end)
 	exchange_go(x, STEP_RESPOND);
 }
 
-/* The response is whole: its connection is free as soon as the request is through too. */
 static void
 response_ended(struct exchange *x)
 {
 	x->response_end = true;
-	if (!x->tunnel)
-		forward_drop(x, x->request_end ? FAULT_NONE : FAULT_RESPONSE_INCOMPLETE);
+	exchange_finish_upstream(x);
 	exchange_run(x);
 }
 
@@ -259,6 +281,8 @@ upstream_body(struct stream *s, struct str bytes, bool end)
 	x->progress = clock_ms();
 	held = x->client->ops->send_body(x->client, bytes, end);
 	x->client_blocked = held > 0;
+	if (held)
+		exchange_watch(x);
 	if (end)
 		response_ended(x);
 	else if (!held && s->ops->relay && s->ops->relay(s, x->client))
@@ -285,7 +309,10 @@ upstream_relay(struct stream *s, size_t n, bool blocked)
 
 	x->bytes_out += n;
 	x->progress = clock_ms();
-	x->client_blocked = blocked;
+	if (blocked != x->client_blocked) {
+		x->client_blocked = blocked;
+		exchange_watch(x);
+	}
 }
 
 static void
@@ -314,6 +341,11 @@ upstream_fault(struct stream *s, enum fault f)
 	}
 	if (x->connecting) {
 		forward_failed(x, f, error);
+		return;
+	}
+	if (x->response_end && !x->tunnel) {
+		forward_drop(x, f);             /* it wants no more of the request */
+		exchange_run(x);
 		return;
 	}
 	/* The head of the response is out: all that is left is to let the client see that it was cut. */

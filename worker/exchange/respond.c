@@ -31,7 +31,7 @@ step_respond(struct exchange *x)
 	x->status = x->response.status;
 	x->client->ops->send_head(x->client, &x->response, end, x->close_client);
 	if (end)
-		forward_drop(x, x->request_end ? FAULT_NONE : FAULT_RESPONSE_INCOMPLETE);
+		exchange_finish_upstream(x);
 	exchange_watch(x);
 	return STEP_FLOW;
 }

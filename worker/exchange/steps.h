@@ -44,6 +44,9 @@ void forward_drop(struct exchange *, enum fault);
 /* Ends the attempt's entry in the record. */
 void forward_note(struct exchange *, enum fault, int error, int status);
 
+/* The response is whole: the upstream is given back, as soon as the request is through too. */
+void exchange_finish_upstream(struct exchange *);
+
 /* Keeps bytes of the request body for an attempt to come; lets go of them. */
 void forward_keep(struct exchange *, struct str);
 void forward_forget(struct exchange *);

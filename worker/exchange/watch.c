@@ -21,6 +21,7 @@ static struct stall
 waiting_for(const struct exchange *x)
 {
 	const struct conf_gateway *g = &x->gen->model->gateway;
+	uint64_t ms;
 
 	if (x->backing_off || x->waiting)
 		return (struct stall){ 0, FAULT_NONE };
@@ -36,7 +37,10 @@ waiting_for(const struct exchange *x)
 		return (struct stall){ 0, FAULT_NONE };
 	if (!x->status)
 		return (struct stall){ response_ms(x), FAULT_RESPONSE_TIMEOUT };
-	return (struct stall){ g->timeouts.body, FAULT_UPSTREAM_STALLED };
+	/* A pause within a response is bounded by what bounds the wait for it, too. */
+	ms = response_ms(x);
+	return (struct stall){ ms && (!g->timeouts.body || ms < g->timeouts.body) ? ms : g->timeouts.body,
+			       FAULT_UPSTREAM_STALLED };
 }
 
 static void
@@ -63,7 +67,10 @@ exchange_watch(struct exchange *x)
 static void
 give_up(struct exchange *x, enum fault f)
 {
-	if (x->tunnel || x->status) {
+	if (x->response_end && !x->client_blocked) {
+		forward_drop(x, f);             /* the answer is out: only the request made no progress */
+		exchange_go(x, STEP_END);
+	} else if (x->tunnel || x->status) {
 		x->truncated = !x->tunnel && f != FAULT_CLIENT_STALLED;
 		exchange_abort(x, f);
 		exchange_go(x, STEP_END);

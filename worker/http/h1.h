@@ -62,7 +62,6 @@ struct h1 {
 	bool minor0;                    /* the peer speaks HTTP/1.0 */
 	bool held_fresh;                /* `held` was not looked at yet */
 	bool probed;                    /* a client that half closed was asked whether it lives */
-	bool chunk_begun;               /* tx: a chunk is out, its CR LF not yet */
 	bool used;                      /* had a message before */
 	bool pooled;                    /* the owner's: it is idle in a pool */
 	bool discarding;                /* the rest of a short body that nobody wants any more */

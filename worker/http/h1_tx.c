@@ -42,7 +42,6 @@ send_request(struct h1 *h, const struct msg *m, bool end, bool close)
 	} else {
 		head.framing = H1_CHUNKED;
 		h->tx = TX_CHUNKED;
-		h->chunk_begun = false;
 	}
 	if (m->upgrade)
 		head.upgrade = m->upgrade_to;
@@ -92,7 +91,6 @@ send_response(struct h1 *h, const struct msg *m, bool end, bool close)
 	} else if (!h->minor0) {
 		head.framing = H1_CHUNKED;
 		h->tx = TX_CHUNKED;
-		h->chunk_begun = false;
 	} else {
 		head.framing = H1_UNTIL_CLOSE;
 		h->tx = TX_CLOSE;
@@ -120,31 +118,20 @@ h1_send_head(struct stream *s, const struct msg *m, bool end, bool close)
 }
 
 static void
-put_chunk_size(struct h1 *h, size_t n)
+put_chunk(struct h1 *h, struct str bytes)
 {
 	static const char digits[] = "0123456789abcdef";
 	char *to = wire_room(&h->wire, 24), *at = to;
 	int shift = 60;
 
-	if (h->chunk_begun) {
-		*at++ = '\r';
-		*at++ = '\n';
-	}
-	h->chunk_begun = true;
-	while (shift && !(n >> shift))
+	while (shift && !(bytes.len >> shift))
 		shift -= 4;
 	for (; shift >= 0; shift -= 4)
-		*at++ = digits[n >> shift & 15];
+		*at++ = digits[bytes.len >> shift & 15];
 	*at++ = '\r';
 	*at++ = '\n';
 	wire_filled(&h->wire, (size_t)(at - to));
-}
-
-/* The CR LF after a chunk's data goes out with the size of the next, so that a chunk is one send. */
-static void
-put_last_chunk(struct h1 *h)
-{
-	wire_send(&h->wire, h->chunk_begun ? STR("\r\n0\r\n") : STR("0\r\n"));
+	wire_send_tail(&h->wire, bytes, STR("\r\n"));
 }
 
 static size_t
@@ -160,14 +147,10 @@ h1_send_body(struct stream *s, struct str bytes, bool end)
 		wire_send(&h->wire, bytes);
 		break;
 	case TX_CHUNKED:
-		if (bytes.len) {
-			put_chunk_size(h, bytes.len);
-			wire_send(&h->wire, bytes);
-		}
-		if (end) {
-			put_last_chunk(h);
-			wire_send(&h->wire, STR("\r\n"));
-		}
+		if (bytes.len)
+			put_chunk(h, bytes);
+		if (end)
+			wire_send(&h->wire, STR("0\r\n\r\n"));
 		break;
 	case TX_CLOSE:
 		wire_send(&h->wire, bytes);
@@ -194,7 +177,7 @@ h1_send_trailers(struct stream *s, const struct headers *t)
 		h1_send_body(s, STR_NONE, true);
 		return;
 	}
-	put_last_chunk(h);
+	wire_send(&h->wire, STR("0\r\n"));
 	for (uint32_t i = 0; i < t->n; i++) {
 		const struct header *f = &t->at[i];
 

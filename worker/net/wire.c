@@ -22,43 +22,44 @@ shut_now(struct wire *w)
 	}
 }
 
-/* One send of up to two pieces; what is not taken is held. */
+/* One send of a few pieces; what is not taken is held. */
 static void
-send_out(struct wire *w, struct str a, struct str b)
+send_out(struct wire *w, struct iovec *v, int n)
 {
-	ssize_t n;
+	struct msghdr m = { .msg_iov = v, .msg_iovlen = (size_t)n };
+	ssize_t sent = 0;
 
 	if (w->error || w->event.fd < 0)
 		return;
-	if (w->held.len) {
-		n = 0;
-	} else if (!b.len) {
-		n = send(w->event.fd, a.at, a.len, MSG_NOSIGNAL);
-	} else {
-		struct iovec v[2] = { { (void *)(uintptr_t)a.at, a.len },
-				      { (void *)(uintptr_t)b.at, b.len } };
-		struct msghdr m = { .msg_iov = v + !a.len, .msg_iovlen = 2 - !a.len };
-
-		n = sendmsg(w->event.fd, &m, MSG_NOSIGNAL);
-	}
-	if (n < 0) {
-		if (errno != EAGAIN && errno != EINTR && errno != ENOTCONN) {
-			wire_fail(w, errno);
-			return;
+	if (!w->held.len) {
+		sent = n == 1 ? send(w->event.fd, v->iov_base, v->iov_len, MSG_NOSIGNAL) :
+				sendmsg(w->event.fd, &m, MSG_NOSIGNAL);
+		if (sent < 0) {
+			if (errno != EAGAIN && errno != EINTR && errno != ENOTCONN) {
+				wire_fail(w, errno);
+				return;
+			}
+			sent = 0;
 		}
-		n = 0;
+		w->sent += (uint64_t)sent;
 	}
-	w->sent += (uint64_t)n;
-	if ((size_t)n == a.len + b.len)
-		return;
-	if ((size_t)n < a.len) {
-		chain_append(&w->held, str_from(a, (size_t)n), WIRE_HELD_MAX);
-		n = 0;
-	} else {
-		n -= (ssize_t)a.len;
+	for (int i = 0; i < n; i++) {
+		size_t len = v[i].iov_len;
+
+		if ((size_t)sent >= len) {
+			sent -= (ssize_t)len;
+			continue;
+		}
+		chain_append(&w->held, (struct str){ (char *)v[i].iov_base + sent, len - (size_t)sent },
+			     WIRE_HELD_MAX);
+		sent = 0;
 	}
-	if (b.len)
-		chain_append(&w->held, str_from(b, (size_t)n), WIRE_HELD_MAX);
+}
+
+static struct iovec
+piece(struct str s)
+{
+	return (struct iovec){ (void *)(uintptr_t)s.at, s.len };
 }
 
 static void
@@ -171,7 +172,7 @@ wire_flush(struct loop *l)
 		return;
 	o->wire = NULL;
 	if (o->len)
-		send_out(w, (struct str){ o->buf, o->len }, STR_NONE);
+		send_out(w, &(struct iovec){ o->buf, o->len }, 1);
 	o->len = 0;
 	shut_now(w);
 }
@@ -197,27 +198,45 @@ wire_filled(struct wire *w, size_t n)
 	w->loop->out.len += (uint32_t)n;
 }
 
+static void
+put(struct wire *w, struct str bytes)
+{
+	if (!bytes.len)
+		return;
+	memcpy(wire_room(w, bytes.len), bytes.at, bytes.len);
+	wire_filled(w, bytes.len);
+}
+
 void
-wire_send(struct wire *w, struct str bytes)
+wire_send_tail(struct wire *w, struct str bytes, struct str tail)
 {
 	struct outbox *o = &w->loop->out;
-	struct str first = STR_NONE;
+	struct iovec v[3];
+	int n = 0;
 
 	if (bytes.len <= OUTBOX_COPY) {
-		if (bytes.len) {
-			memcpy(wire_room(w, bytes.len), bytes.at, bytes.len);
-			wire_filled(w, bytes.len);
-		}
+		put(w, bytes);
+		put(w, tail);
 		return;
 	}
 	if (o->wire == w) {
-		first = (struct str){ o->buf, o->len };
 		o->wire = NULL;
+		if (o->len)
+			v[n++] = (struct iovec){ o->buf, o->len };
 	} else {
 		wire_flush(w->loop);
 	}
-	send_out(w, first, bytes);
+	v[n++] = piece(bytes);
+	if (tail.len)
+		v[n++] = piece(tail);
+	send_out(w, v, n);
 	o->len = 0;
+}
+
+void
+wire_send(struct wire *w, struct str bytes)
+{
+	wire_send_tail(w, bytes, STR_NONE);
 }
 
 void

@@ -57,6 +57,8 @@ void wire_filled(struct wire *, size_t n);
 /* Sends: small pieces are copied to the outbox, large ones leave at once, together with what is in the
  * outbox. Bytes not taken are held; errors come by on_error. */
 void wire_send(struct wire *, struct str bytes);
+/* With a few more bytes behind them, in the same send. */
+void wire_send_tail(struct wire *, struct str bytes, struct str tail);
 
 /* Sends what is in the outbox, whosever it is. Before each use of loop->rbuf and at each end of a turn. */
 void wire_flush(struct loop *);
