@@ -68,7 +68,6 @@ int source_read(struct source *, struct where included, struct arena *,
 int source_parse(struct source *, struct str text, struct arena *, struct arena *strings,
 		 struct diag *, size_t *count);
 
-struct where conf_name_where(const struct conf_node *);
 /* NULL when there is none. Linear. */
 const struct conf_node *conf_member(const struct conf_node *group, const char *key);
 
