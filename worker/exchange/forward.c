@@ -73,7 +73,7 @@ forward_note(struct exchange *x, enum fault f, int error, int status)
 		return;
 	s = &x->worker->series[x->member->target->series];
 	s->requests++;
-	if (status)
+	if (status && status < 600)
 		s->status[status / 100 - 1]++;
 	if (f)
 		s->failed++;
@@ -240,6 +240,8 @@ forward_keep(struct exchange *x, struct str bytes)
 {
 	uint32_t need = x->kept_len + (uint32_t)bytes.len;
 
+	if (!bytes.len)
+		return;
 	if (need > KEEP_MAX)
 		abort();                        /* no credit was given for that much */
 	if (need > x->kept_room) {

@@ -3,6 +3,8 @@
 #include "worker/http/h1_write.h"
 #include "worker/http/local.h"
 
+enum { DISCARD_MAX = 64 * 1024 };
+
 static void
 policies_back(struct exchange *x)
 {
@@ -29,6 +31,9 @@ step_respond(struct exchange *x)
 		x->response.upgrade = true;
 	policies_back(x);
 	x->status = x->response.status;
+	/* A request that its upstream wants no more of is not read to its end. */
+	if (!x->request_end && !x->tunnel && !x->response.keep_alive)
+		x->close_client = true;
 	x->client->ops->send_head(x->client, &x->response, end, x->close_client);
 	if (end)
 		exchange_finish_upstream(x);
@@ -94,6 +99,15 @@ exchange_answer_later(struct exchange *x, enum fault f, uint64_t seconds)
 	return ANSWER;
 }
 
+/* Whether so much of the request is still to come that the connection ends here. A short rest is dropped by
+ * the codec, but who waits for 100 Continue may send its body or not: nobody knows what comes next. */
+static bool
+unread(const struct exchange *x)
+{
+	return !x->request_end && (x->request.expect_continue || x->request.body != BODY_LENGTH ||
+				   x->request.length > DISCARD_MAX);
+}
+
 enum step
 step_answer(struct exchange *x)
 {
@@ -102,6 +116,8 @@ step_answer(struct exchange *x)
 
 	if (x->upstream)
 		forward_drop(x, x->fault ? x->fault : FAULT_INTERNAL);
+	if (unread(x))
+		x->close_client = true;
 	policies_back(x);
 	x->status = x->response.status;
 	end = x->request.method == METHOD_HEAD || !x->answer.len;

@@ -96,8 +96,7 @@ send_response(struct h1 *h, const struct msg *m, bool end, bool close)
 		h->tx = TX_CLOSE;
 		close = true;
 	}
-	/* A request that was not read to its end leaves the connection in the middle of it. */
-	if (close || (h->rx != RX_DONE && !worth_discarding(h)) || h->rules->draining)
+	if (close || h->rules->draining)
 		h->close = true;
 	head.close = h->close;
 	head.keep_alive = !h->close && h->minor0;
