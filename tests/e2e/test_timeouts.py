@@ -137,7 +137,7 @@ def test_response_that_stalls(gateway, origin):
             conn.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello")
         conn.at_end()
     o = origin(script=script)
-    g = gateway(config(o, upstream='timeout: { response = "400ms"; };'))
+    g = gateway(config(o, gateway='timeouts: { body = "400ms"; };'))
     for target in ("/length", "/chunked"):
         with g.client() as c:
             with pytest.raises((Truncated, ConnectionError)):
