@@ -37,7 +37,7 @@ add(struct sockets *s, struct str address)
 {
 	struct bound *b = must(calloc(1, sizeof(*b))), **at = &s->first;
 
-	b->address = must(strndup(address.at, address.len));
+	b->address = must(strndup(address.len ? address.at : "", address.len));
 	b->is_unix = str_starts(address, STR("unix:"));
 	while (*at)
 		at = &(*at)->next;

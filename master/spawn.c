@@ -58,11 +58,9 @@ take_sockets(const struct master *m, uint32_t number, struct inventory *i)
 	sockets_each(&m->sockets, number, m->workers, false, take_socket, i);
 	i->sockets = calloc(i->n + 1, sizeof(*i->sockets));
 	i->ids = calloc(i->n + 1, sizeof(*i->ids));
-	if (!i->sockets || !i->ids) {
-		free(i->sockets);
-		free(i->ids);
+	/* What it got is the caller's to free. */
+	if (!i->sockets || !i->ids)
 		return -1;
-	}
 	i->n = 0;
 	sockets_each(&m->sockets, number, m->workers, false, take_socket, i);
 	return 0;
@@ -275,7 +273,7 @@ heed(struct master *m, struct child *c, const struct channel_msg *msg)
 void
 spawn_listen(struct master *m, struct child *c)
 {
-	struct channel_msg msg;
+	struct channel_msg msg = { .kind = 0 };
 	int fd, rc;
 
 	while ((rc = channel_receive(c->channel, &msg, &fd)) > 0) {

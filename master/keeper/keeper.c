@@ -83,9 +83,14 @@ record(struct keeper *k, const struct channel_msg *m)
 static void
 unmap(struct mapped *m)
 {
-	if (m->generation)
-		mmap((void *)(uintptr_t)m->at, m->size, PROT_NONE,
-		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+	void *at = (void *)(uintptr_t)m->at;
+
+	if (m->generation &&
+	    mmap(at, m->size, PROT_NONE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
+		 0) == MAP_FAILED)
+		log_warn("cannot unmap generation %llu: %s", (unsigned long long)m->generation,
+			 strerror(errno));
 	m->generation = 0;
 }
 
@@ -149,7 +154,7 @@ heed(struct keeper *k, const struct channel_msg *m, int fd)
 static void
 listen_to_master(struct keeper *k)
 {
-	struct channel_msg m;
+	struct channel_msg m = { .kind = 0 };
 	int fd, rc = 0;
 
 	while (!k->stop && (rc = channel_receive(k->start->channel, &m, &fd)) > 0)
