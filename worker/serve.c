@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "worker/net/listen.h"
 
-enum { FIRST_MS = 1000 };
+enum { IDLE_GRACE_MS = 1000 };
 
 struct socket {                         /* handed over by the master */
 	struct list link;
@@ -283,12 +283,10 @@ serve_stop(struct worker *w, bool close_idle)
 		struct h1 *h = list_entry(l, struct h1, link);
 
 		next = l->next;
-		if (h->active || h->rx != RX_IDLE || h->held_len)
-			continue;
-		if (h->used)
-			h1_close(h);
-		else                            /* its request may be on its way */
-			wire_timer(&h->wire, clock_ms() + FIRST_MS);
+		/* A request may be on its way: whoever is busy with a connection gets one more answer, which
+		 * says that it is the last. */
+		if (!h->active && h->rx == RX_IDLE && !h->held_len)
+			wire_timer(&h->wire, clock_ms() + IDLE_GRACE_MS);
 	}
 }
 

@@ -28,7 +28,8 @@ void serve_socket(struct worker *, struct str address, int fd);
 /* Closes those that were handed over and not taken into use. */
 void serve_abort(struct worker *);
 
-/* Stops accepting (what is in the queues is accepted). `idle` connections are closed too. */
+/* Stops accepting (what is in the queues is accepted). Idle connections are closed a second later, if they are
+ * idle still. */
 void serve_stop(struct worker *, bool close_idle);
 /* Stops accepting and closes every client connection, whatever it is doing. */
 void serve_cut(struct worker *);

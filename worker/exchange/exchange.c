@@ -147,6 +147,9 @@ exchange_begin(struct worker *w, struct generation *gen, struct h1 *client,
 	memset(&x->worker, 0, offsetof(struct exchange, request) - offsetof(struct exchange, worker));
 	arena_init(&x->arena, x->home, sizeof(x->home), ARENA_MAX);
 	x->response.headers = (struct headers){ 0 };
+	x->match.service = NULL;
+	x->match.route = NULL;
+	x->match.fault = FAULT_NONE;
 	x->worker = w;
 	x->gen = gen;
 	x->gen->refs++;

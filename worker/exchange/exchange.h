@@ -52,7 +52,6 @@ struct exchange {
 	struct str id_text;             /* accepted from a trusted peer, or 32 hex digits; may be empty until asked for */
 
 	/* What is decided. */
-	struct route_match match;
 	const struct links *links;      /* chain in force */
 	void *states;                   /* of all its policies */
 	struct str consumer, plan;      /* known by an identifying policy; else empty */
@@ -110,6 +109,7 @@ struct exchange {
 	 * may change headers, the method stays. */
 	struct msg request;
 	struct msg response;
+	struct route_match match;       /* what is decided: service, route and fault are empty at first */
 	struct arena arena;
 	char home[EXCHANGE_HOME];
 };

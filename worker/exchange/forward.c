@@ -58,7 +58,8 @@ prepare(struct exchange *x)
 	if (m->body != BODY_NONE)
 		m->upgrade = false;
 	/* RFC 9110 §7.6.3 */
-	headers_add_token(&m->headers, &x->arena, TOKEN_VIA, m->minor ? STR("1.1 postern") : STR("1.0 postern"));
+	headers_add_line(&m->headers, &x->arena, TOKEN_VIA,
+			 m->minor ? STR("1.1 postern") : STR("1.0 postern"));
 	return f;
 }
 
@@ -152,7 +153,8 @@ dialled(struct exchange *x, struct h1 *h)
 	x->connecting = !x->reused;
 	x->upstream = &h->stream;
 	h1_attach(h, &exchange_upstream_user, x, &x->arena, &x->response);
-	exchange_watch(x);
+	if (x->connecting)
+		exchange_watch(x);
 }
 
 /* Fails at once; forward_failed() sets the step that is next. */

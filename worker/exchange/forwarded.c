@@ -144,7 +144,7 @@ append(struct exchange *x, enum token token, struct str last)
 	char *to, *at;
 
 	if (!first) {
-		headers_add_token(h, &x->arena, token, last);
+		headers_add_line(h, &x->arena, token, last);
 		return;
 	}
 	for (const struct header *l = first; l; l = headers_next(h, l))
@@ -172,9 +172,9 @@ write_x(struct exchange *x, struct str peer)
 	if (peer.len)
 		append(x, TOKEN_X_FORWARDED_FOR, peer);
 	if (x->scheme.len && !headers_get(h, TOKEN_X_FORWARDED_PROTO))
-		headers_add_token(h, &x->arena, TOKEN_X_FORWARDED_PROTO, x->scheme);
+		headers_add_line(h, &x->arena, TOKEN_X_FORWARDED_PROTO, x->scheme);
 	if (x->request.host.len && !headers_get(h, TOKEN_X_FORWARDED_HOST))
-		headers_add_token(h, &x->arena, TOKEN_X_FORWARDED_HOST, x->request.host);
+		headers_add_line(h, &x->arena, TOKEN_X_FORWARDED_HOST, x->request.host);
 }
 
 /* RFC 7239 §4: for=192.0.2.1;host="a:8080";proto=http */

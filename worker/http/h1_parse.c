@@ -487,6 +487,7 @@ h1_parse_request(struct str buf, const struct h1_limits *limits, struct arena *a
 		*fault = lines.fault;
 		return -1;
 	}
+	m->headers.bytes = (uint32_t)(p - buf.at);
 	return p - buf.at;
 }
 
@@ -559,6 +560,7 @@ h1_parse_response(struct str buf, const struct h1_limits *limits, struct arena *
 	}
 	if (m->body == BODY_CLOSE)
 		m->keep_alive = false;
+	m->headers.bytes = (uint32_t)(p - buf.at);
 	return p - buf.at;
 }
 

@@ -167,9 +167,7 @@ h1_head_size(const struct msg *m, const struct h1_head *head)
 	size_t n = FIXED + m->method_text.len + m->host.len + m->path.len + m->query.len +
 		   m->reason.len + head->upgrade.len;
 
-	for (uint32_t i = 0; i < m->headers.n; i++)
-		n += m->headers.at[i].name.len + m->headers.at[i].value.len + 4;
-	return n;
+	return n + m->headers.bytes;
 }
 
 char *

@@ -56,6 +56,7 @@ add(struct headers *h, struct arena *a, enum token t, struct str name, struct st
 		h->at = at;
 		h->room = room;
 	}
+	h->bytes += (uint32_t)(name.len + value.len + 4);
 	at = &h->at[h->n++];
 	*at = (struct header){
 		.name = name,
@@ -79,6 +80,25 @@ headers_add_token(struct headers *h, struct arena *a, enum token t, struct str v
 	return add(h, a, t, token_name[t], value);
 }
 
+struct header *
+headers_add_line(struct headers *h, struct arena *a, enum token t, struct str value)
+{
+	struct str name = token_name[t];
+	char *line = arena_alloc_aligned(a, name.len + value.len + 4, 1), *at = line;
+	struct header *added;
+
+	at = mempcpy(at, name.at, name.len);
+	*at++ = ':';
+	*at++ = ' ';
+	at = mempcpy(at, value.at, value.len);
+	*at++ = '\r';
+	*at++ = '\n';
+	added = add(h, a, t, (struct str){ line, name.len },
+		    (struct str){ line + name.len + 2, value.len });
+	added->raw = true;
+	return added;
+}
+
 /* The first line is changed in its place, further ones go. */
 static void
 set(struct headers *h, struct arena *a, enum token t, struct str name, struct str value)
@@ -93,6 +113,7 @@ set(struct headers *h, struct arena *a, enum token t, struct str name, struct st
 	}
 	for (struct header *at = headers_next(h, first); at; at = headers_next(h, at))
 		at->gone = true;
+	h->bytes += (uint32_t)value.len;
 	first->value = value;
 	first->raw = false;
 	first->hop = token_flags[t] & TOKEN_HOP;

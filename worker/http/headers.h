@@ -20,6 +20,7 @@ struct header {
 struct headers {
 	struct header *at;
 	uint32_t n, room;
+	uint32_t bytes;                 /* at least as many as all lines take */
 	uint64_t known;                 /* bit 1 << token: there is (or was) such a line */
 };
 
@@ -39,6 +40,9 @@ struct header *headers_find(const struct headers *, struct str name);
 /* Adds a line; name and value are kept by reference. */
 struct header *headers_add(struct headers *, struct arena *, struct str name, struct str value);
 struct header *headers_add_token(struct headers *, struct arena *, enum token, struct str value);
+/* The same for a value that is known to hold no control character: the whole line is laid out in the arena, so
+ * that the writer copies it as it is. */
+struct header *headers_add_line(struct headers *, struct arena *, enum token, struct str value);
 /* Replaces all lines of that name by one. */
 void headers_set(struct headers *, struct arena *, struct str name, struct str value);
 void headers_set_token(struct headers *, struct arena *, enum token, struct str value);
