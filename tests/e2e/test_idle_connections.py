@@ -3,7 +3,7 @@ import socket
 
 import pytest
 
-from harness import SANITIZED, Origin, config, memory, wait_for
+from harness import SANITIZED, WATCHED, Origin, config, memory, wait_for
 
 N = 10000
 HEAD = b"GET /own HTTP/1.1\r\nHost: test.example\r\n\r\n"
@@ -12,7 +12,7 @@ HEAD = b"GET /own HTTP/1.1\r\nHost: test.example\r\n\r\n"
 @pytest.mark.slow
 def test_ten_thousand(gateway, origin):
     o = origin()
-    g = gateway(config(o, workers=2, gateway='timeouts: { idle = "10m"; head = "10m"; };',
+    g = gateway(config(o, workers=2, gateway=WATCHED + 'timeouts: { idle = "10m"; head = "10m"; };',
                        routes='{ match = "GET /own"; respond = 204; }, { match = "* /*"; to = "origin"; }'))
     for _ in range(20):
         assert g.get("/own").status == 204

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from harness import DEADLINE, Client, Gateway, Origin, alive, config, reply, wait_for
+from harness import DEADLINE, WATCHED, Client, Gateway, Origin, alive, config, reply, wait_for
 from load import Load
 
 
@@ -352,7 +352,7 @@ def test_started_unprivileged(gateway, origin):
 def test_descriptors_do_not_leak(gateway, origin):
     """After much of everything the workers have the descriptors they had."""
     o = origin()
-    g = gateway(config(o, workers=1, upstream='pool: { idle = 4; };'))
+    g = gateway(config(o, workers=1, gateway=WATCHED, upstream='pool: { idle = 4; };'))
     worker = g.workers()[0]
 
     def count():

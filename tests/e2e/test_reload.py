@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from harness import SANITIZED, Client, Origin, assert_problem, config, memory, reply, run, wait_for
+from harness import SANITIZED, WATCHED, Client, Origin, assert_problem, config, memory, reply, run, wait_for
 from load import Load
 from test_websocket import UPGRADE, echo
 
@@ -247,7 +247,7 @@ def test_500_reloads(gateway, origin):
     o = origin()
 
     def conf(n):
-        return generation(o, n, workers=2, services="more: { domains = [ \"m.example\" ]; routes = ( %s ); };" % ", ".join(
+        return generation(o, n, workers=2, gateway=WATCHED, services="more: { domains = [ \"m.example\" ]; routes = ( %s ); };" % ", ".join(
             '{ match = "GET /r%d/{id}"; to = "origin"; }' % i for i in range(200)))
     g = gateway(conf(0))
     pids = g.children()
@@ -281,7 +281,7 @@ def test_100_reloads_with_1500_websockets(gateway, origin):
     ups = 'ws: { targets = [ "%s" ]; };' % p.target
 
     def conf(n):
-        return config(o, workers=2, upstreams=ups, gateway='timeouts: { tunnel = "10m"; };',
+        return config(o, workers=2, upstreams=ups, gateway=WATCHED + 'timeouts: { tunnel = "10m"; };',
                       routes='{ match = "GET /generation"; respond = { status = 200; body = "%d"; type = "text/plain"; }; }, { match = "* /ws"; to = "ws"; }, { match = "* /*"; to = "origin"; }' % n)
     g = gateway(conf(0))
     threading.stack_size(256 * 1024)

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from harness import SANITIZED, SCALE, Origin, config, memory, wait_for
+from harness import SANITIZED, WATCHED, Origin, config, memory, wait_for
 
 
 @pytest.mark.slow
@@ -12,7 +12,7 @@ def test_slow_heads(gateway, origin):
     """A thousand clients that send a header line now and then: others are served, memory stays small, and all of them are
     cut at the head timeout although they make progress."""
     o = origin()
-    g = gateway(config(o, gateway='timeouts: { head = "4s"; };'))
+    g = gateway(config(o, gateway=WATCHED + 'timeouts: { head = "4s"; };'))
     for _ in range(3):
         assert g.get("/").status == 200
     pids = g.workers()
@@ -75,7 +75,7 @@ def test_slow_readers(gateway, origin):
     """A hundred clients that take nothing of 1 MB each: what is held for each is bounded, others are served."""
     from harness import reply
     o = origin(lambda r: reply(200, b"x" * (1 << 20) if r.target == "/big" else b"ok"))
-    g = gateway(config(o))
+    g = gateway(config(o, gateway=WATCHED))
     for _ in range(3):
         assert g.get("/").status == 200
     pids = g.workers()

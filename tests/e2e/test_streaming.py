@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from harness import (SANITIZED, CLOSE, Client, Origin, assert_problem, chunked, config, make_request, memory, reply,
+from harness import (SANITIZED, WATCHED, CLOSE, Client, Origin, assert_problem, chunked, config, make_request, memory, reply,
                      wait_for)
 
 GB = 1 << 30
@@ -75,7 +75,7 @@ def test_download_1gb(gateway, origin):
             for _ in range(GB // len(PIECE)):
                 conn.send(PIECE)
     o = origin(script=script)
-    g = gateway(config(o))
+    g = gateway(config(o, gateway=WATCHED))
     warm(g)
     w = Watch(g)
     with g.client() as c:
@@ -99,7 +99,7 @@ def test_upload_1gb(gateway, origin):
                 drain(conn, GB)
             conn.send(reply())
     o = origin(script=script)
-    g = gateway(config(o))
+    g = gateway(config(o, gateway=WATCHED))
     warm(g)
     w = Watch(g)
     with g.client() as c:
@@ -144,7 +144,7 @@ def test_chunked_both_ways(gateway, origin):
             assert total == n * len(PIECE)
             t.join()
     o = origin(script=script)
-    g = gateway(config(o))
+    g = gateway(config(o, gateway=WATCHED))
     warm(g)
     w = Watch(g)
     with g.client() as c:
@@ -204,7 +204,7 @@ def test_slow_reader_stops_the_origin(gateway, origin):
             conn.send(PIECE[:65536])
             sent[0] += 65536
     o = origin(script=script)
-    g = gateway(config(o))
+    g = gateway(config(o, gateway=WATCHED))
     warm(g)
     w = Watch(g)
     with g.client(rcvbuf=65536) as c:
@@ -236,7 +236,7 @@ def test_slow_origin_stops_the_client(gateway, origin):
         conn.read_exact(total)
         conn.send(reply(200, b"all"))
     o = origin(script=script, rcvbuf=65536)
-    g = gateway(config(o))
+    g = gateway(config(o, gateway=WATCHED))
     warm(g)
     w = Watch(g)
     sent = [0]
