@@ -55,16 +55,17 @@ def test_put_is_repeated_with_its_body(gateway, origin, body):
 
 @pytest.mark.parametrize("how", ["close", "reset"])
 @pytest.mark.parametrize("method", ["POST", "PATCH", "FROB"])
-def test_unsafe_is_not_repeated(gateway, origin, how, method):
+@pytest.mark.parametrize("body", [b"pay", b"", None], ids=["body", "empty", "none"])
+def test_unsafe_is_not_repeated(gateway, origin, how, method, body):
     o = origin(script=dies_on_second(how))
     g = gateway(config(o))
     with g.client() as c:
         assert c.get("/1").status == 200
-        r = c.ask(method, "/2", body=b"pay")
+        r = c.ask(method, "/2", body=body)
         assert_problem(r, 502, {"upstream_closed", "upstream_reset"})
         assert c.get("/3").status == 200
     assert [q.target for q in o.heads] == ["/1", "/2", "/3"], "an unsafe request was sent twice"
-    assert o.raw().count(b"pay") == 1
+    assert o.raw().count(b"pay") == (1 if body else 0)
 
 
 def test_idle_connection_closed_before(gateway, origin):
@@ -115,11 +116,11 @@ def test_answer_that_is_an_error_is_no_failure(gateway, origin):
 
 
 def test_new_connection_that_dies(gateway, origin):
-    """Never without end: few attempts for a safe request, one for an unsafe one."""
+    """A byte of it may have been acted on: once, whatever the method."""
     o = origin(script=lambda conn: conn.request())
     g = gateway(config(o))
     assert_problem(g.get("/safe"), 502, "upstream_closed")
-    assert 1 <= len([q for q in o.heads if q.target == "/safe"]) <= 3
+    assert len([q for q in o.heads if q.target == "/safe"]) == 1
     assert_problem(g.ask("POST", "/unsafe", body=b"x"), 502, "upstream_closed")
     assert len([q for q in o.heads if q.target == "/unsafe"]) == 1
 
