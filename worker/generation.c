@@ -93,7 +93,8 @@ bind_policies(struct generation *g, const char **error)
 }
 
 struct generation *
-generation_bind(struct worker *w, const struct image *i, uintptr_t at, size_t size, const char **error)
+generation_bind(struct worker *w, const struct image *i, uintptr_t at, size_t size,
+		const char **error)
 {
 	struct mapped *p = calloc(1, sizeof(*p));
 	struct generation *g = &p->gen;

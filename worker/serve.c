@@ -279,12 +279,13 @@ serve_stop(struct worker *w, bool close_idle)
 {
 	while (!list_empty(&w->listens))
 		listen_stop(list_entry(w->listens.next, struct listen, link), true);
-	for (struct list *l = w->conns.next, *next; close_idle && l != &w->conns; l = next) {
+	for (struct list *l = w->conns.next, *next; close_idle && l != &w->conns;
+	     l = next) {
 		struct h1 *h = list_entry(l, struct h1, link);
 
 		next = l->next;
-		/* A request may be on its way: whoever is busy with a connection gets one more answer, which
-		 * says that it is the last. */
+		/* A request may be on its way: whoever is busy with a connection gets one
+		 * more answer, which says that it is the last. */
 		if (!h->active && h->rx == RX_IDLE && !h->held_len)
 			wire_timer(&h->wire, clock_ms() + IDLE_GRACE_MS);
 	}

@@ -21,7 +21,9 @@ enum { SECOND_MS = 1000, ORPHAN_DRAIN_MS = 5000 };
 static void
 tell(struct worker *w, enum channel_kind kind, uint64_t generation, const char *why)
 {
-	struct channel_msg m = { .kind = kind, .ok = why == NULL, .generation = generation };
+	struct channel_msg m = { .kind = kind,
+				 .ok = why == NULL,
+				 .generation = generation };
 
 	if (w->single)
 		return;
@@ -105,7 +107,8 @@ drain(struct worker *w, uint64_t ms, bool others_serve)
 	atomic_store(&w->slot->state, SLOT_DRAINING);
 	serve_stop(w, !others_serve);
 	timer_hang(&w->loop.wheel, &w->second,
-		   w->drain_by < clock_ms() + SECOND_MS ? w->drain_by : clock_ms() + SECOND_MS);
+		   w->drain_by < clock_ms() + SECOND_MS ? w->drain_by
+							: clock_ms() + SECOND_MS);
 }
 
 /* ---- what the master says */
@@ -117,10 +120,11 @@ prepare(struct worker *w, const struct channel_msg *m, int fd)
 	struct generation *g = NULL;
 	void *at;
 
-	at = mmap((void *)(uintptr_t)m->at, m->size, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0);
+	at = mmap((void *)(uintptr_t)m->at, m->size, PROT_READ, MAP_SHARED | MAP_FIXED,
+		  fd, 0);
 	if (at != MAP_FAILED)
-		g = generation_bind(w, (const struct image *)(uintptr_t)m->image, (uintptr_t)m->at,
-				    m->size, &error);
+		g = generation_bind(w, (const struct image *)(uintptr_t)m->image,
+				    (uintptr_t)m->at, m->size, &error);
 	if (!g)
 		generation_unmap((uintptr_t)m->at, m->size);
 	tell(w, CHANNEL_PREPARED, m->generation, g ? NULL : error);

@@ -33,8 +33,9 @@ struct image {
 /* The table of policy types for conf_load(), NULL-terminated. */
 const struct conf_type *const *worker_types(void);
 
-/* Compiles a checked model in the same arena: router, chains, targets, series; then runs the tests of all services. `stats` may be NULL (postern
- * check). What is wrong goes to the diag; NULL on errors. */
+/* Compiles a checked model in the same arena: router, chains, targets, series; then runs
+ * the tests of all services. `stats` may be NULL (postern check). What is wrong goes to
+ * the diag; NULL on errors. */
 struct image *worker_compile(const struct conf_model *, struct arena *, struct stats *, struct diag *);
 
 /* The same without the tests, and without series: for who only wants to ask (postern route). */
@@ -60,7 +61,8 @@ struct worker_start {
 	size_t nsockets;
 };
 
-/* Serves until it is told to stop; returns the exit status. In --single it handles SIGQUIT, SIGTERM and SIGUSR1 itself. */
+/* Serves until it is told to stop; returns the exit status. In --single it handles
+ * SIGQUIT, SIGTERM and SIGUSR1 itself. */
 int worker_run(const struct worker_start *);
 
 #endif

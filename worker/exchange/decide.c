@@ -48,8 +48,8 @@ redirect_to_https(struct exchange *x)
 	return STEP_ANSWER;
 }
 
-/* A CORS preflight asks about another method: it belongs to the route that takes that one, if a policy
- * there answers preflights. */
+/* A CORS preflight asks about another method: it belongs to the route that takes that
+ * one, if a policy there answers preflights. */
 static bool
 preflight(struct exchange *x, struct route_request *r)
 {
@@ -108,7 +108,7 @@ step_route(struct exchange *x)
 	if (x->request.path.len && x->request.path.at[0] == '/') {
 		f = uri_normalise(x->request.path, rules, &x->arena, &x->path);
 		if (f) {
-			x->close_client = true;         /* as after any request that is not valid */
+			x->close_client = true; /* as after any invalid request */
 			take_links(x);
 			return fault_step(x, f);
 		}
@@ -138,7 +138,8 @@ step_route(struct exchange *x)
 static bool
 too_large(const struct exchange *x)
 {
-	return x->body_limit && x->request.body == BODY_LENGTH && x->request.length > x->body_limit;
+	return x->body_limit && x->request.body == BODY_LENGTH &&
+	       x->request.length > x->body_limit;
 }
 
 enum step
@@ -199,7 +200,8 @@ step_act(struct exchange *x)
 
 	switch (c->action) {
 	case CONF_RESPOND:
-		exchange_respond(x, (int)c->respond_status, c->respond_type, c->respond_body);
+		exchange_respond(x, (int)c->respond_status, c->respond_type,
+				 c->respond_body);
 		return STEP_ANSWER;
 	case CONF_REDIRECT:
 		exchange_respond(x, (int)c->redirect_status, STR_NONE, STR_NONE);

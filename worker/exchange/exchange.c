@@ -144,7 +144,8 @@ exchange_begin(struct worker *w, struct generation *gen, struct h1 *client,
 {
 	struct exchange *x = take(w);
 
-	memset(&x->worker, 0, offsetof(struct exchange, request) - offsetof(struct exchange, worker));
+	memset(&x->worker, 0,
+	       offsetof(struct exchange, request) - offsetof(struct exchange, worker));
 	arena_init(&x->arena, x->home, sizeof(x->home), ARENA_MAX);
 	x->response.headers = (struct headers){ 0 };
 	x->match.service = NULL;
@@ -225,7 +226,9 @@ exchange_client_ip(struct exchange *x)
 	if (!x->client_text.len) {
 		char *to = arena_alloc_aligned(&x->arena, ADDR_TEXT, 1);
 
-		x->client_text = (struct str){ to, (size_t)(addr_put_ip(to, &x->client_addr) - to) };
+		x->client_text =
+			(struct str){ to,
+				      (size_t)(addr_put_ip(to, &x->client_addr) - to) };
 	}
 	return x->client_text;
 }

@@ -49,7 +49,7 @@ struct exchange {
 	struct str host;                /* lower case, without port */
 	struct str path;                /* normalised, before any rewrite */
 	uint64_t id[2];                 /* request id */
-	struct str id_text;             /* accepted from a trusted peer, or 32 hex digits; may be empty until asked for */
+	struct str id_text;             /* of a trusted peer, or 32 hex digits; empty until asked for */
 
 	/* What is decided. */
 	const struct links *links;      /* chain in force */

@@ -4,7 +4,8 @@
 void
 exchange_abort(struct exchange *x, enum fault f)
 {
-	enum fault how = f ? f : FAULT_INTERNAL;        /* a tunnel that was idle: no fault, but no reuse either */
+	/* A tunnel that was idle has no fault, but is not used again either. */
+	enum fault how = f ? f : FAULT_INTERNAL;
 
 	x->fault = f;
 	forward_drop(x, how);
@@ -35,7 +36,8 @@ static void
 count(struct exchange *x)
 {
 	struct stats_page *p = x->worker->page;
-	struct stats_series *s = &x->worker->series[x->match.route ? x->match.route->series : 0];
+	struct stats_series *s =
+		&x->worker->series[x->match.route ? x->match.route->series : 0];
 	uint64_t us = (x->ended - x->began) / 1000;
 	unsigned class = x->status / 100;
 

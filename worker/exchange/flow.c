@@ -8,8 +8,9 @@ enum { INTERIM_MAX = 16 };
 enum step
 step_flow(struct exchange *x)
 {
-	/* The response is whole and nothing is held on its way to the client. A tunnel ends at both ends, and a
-	 * request that goes on after its response is still forwarded while the upstream takes it. */
+	/* The response is whole and nothing is held on its way to the client. A tunnel
+	 * ends at both ends, and a request that goes on after its response is still
+	 * forwarded while the upstream takes it. */
 	if (!x->response_end || x->client_blocked || (x->upstream && !x->request_end))
 		return STEP_STAY;
 	return STEP_END;
@@ -218,15 +219,16 @@ switch_protocols(struct exchange *x)
 	x->upstream->ops->want(x->upstream, FLOW_WINDOW);
 }
 
-/* A status that the upstream's `retry.on` names is as good as no answer, where asking again does no harm. */
+/* A status that the upstream's `retry.on` names is as good as no answer, where asking
+ * again does no harm. */
 static bool
 again(struct exchange *x)
 {
 	uint32_t on = x->cluster->conf->retry.on;
 	int s = x->response.status;
 
-	if (!(on & (CONF_RETRY_502 | CONF_RETRY_503 | CONF_RETRY_504)) || x->replay_lost ||
-	    !method_idempotent((enum method)x->request.method) ||
+	if (!(on & (CONF_RETRY_502 | CONF_RETRY_503 | CONF_RETRY_504)) ||
+	    x->replay_lost || !method_idempotent((enum method)x->request.method) ||
 	    x->attempts > x->cluster->conf->retry.attempts)
 		return false;
 	return (s == 502 && on & CONF_RETRY_502) || (s == 503 && on & CONF_RETRY_503) ||
@@ -348,7 +350,8 @@ upstream_fault(struct stream *s, enum fault f)
 		exchange_run(x);
 		return;
 	}
-	/* The head of the response is out: all that is left is to let the client see that it was cut. */
+	/* The head of the response is out: all that is left is to let the client see that
+	 * it was cut. */
 	x->worker->page->count[METRIC_UP_FAILURES]++;
 	x->truncated = !x->tunnel;
 	exchange_abort(x, f);

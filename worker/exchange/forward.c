@@ -26,8 +26,8 @@ is_dot_segment(struct str s)
 	return dots == 1 || dots == 2;
 }
 
-/* A capture that is part of a segment may be "..", a value of a header anything: neither may lead out of
- * where the rewrite points. */
+/* A capture that is part of a segment may be "..", a value of a header anything: neither
+ * may lead out of where the rewrite points. */
 static enum fault
 rewrite(struct exchange *x, const struct template *t)
 {
@@ -52,7 +52,8 @@ prepare(struct exchange *x)
 	enum fault f = r->rewrite ? rewrite(x, r->rewrite) : FAULT_NONE;
 
 	x->prepared = true;
-	/* h2c by Upgrade would take everything that follows past our rules (RFC 9113 §3.1 dropped it). */
+	/* h2c by Upgrade would take everything that follows past our rules (RFC 9113 §3.1
+	 * dropped it). */
 	if (m->upgrade && headers_list_has(m->upgrade_to, STR("h2c")))
 		m->upgrade = false;
 	if (m->body != BODY_NONE)
@@ -100,8 +101,8 @@ forward_drop(struct exchange *x, enum fault f)
 	x->connecting = false;
 }
 
-/* Whether this request may be sent again after this fault. What was sent over a connection that was new may
- * have been acted upon: never again. */
+/* Whether this request may be sent again after this fault. What was sent over a
+ * connection that was new may have been acted upon: never again. */
 static bool
 repeatable(const struct exchange *x, enum fault f)
 {
@@ -111,7 +112,8 @@ repeatable(const struct exchange *x, enum fault f)
 	case FAULT_RETRY_UNSENT:
 		return !x->head_sent;
 	case FAULT_RETRY_SAFE:
-		return !x->head_sent || (x->reused && method_idempotent((enum method)x->request.method));
+		return !x->head_sent ||
+		       (x->reused && method_idempotent((enum method)x->request.method));
 	default:
 		return false;
 	}
@@ -128,7 +130,8 @@ forward_failed(struct exchange *x, enum fault f, int error)
 	if (repeatable(x, f)) {
 		x->head_sent = false;
 		if (dead_reused) {
-			/* It was closed while it was idle: nothing speaks against the target. */
+			/* It was closed while it was idle: nothing speaks against the
+			 * target. */
 			x->fresh_only = true;
 			x->attempts--;
 			exchange_go(x, STEP_PICK);
@@ -184,7 +187,8 @@ step_pick(struct exchange *x)
 		x->tried = 0;
 		x->backing_off = true;
 		exchange_watch(x);
-		timer_set(&x->worker->loop.wheel, &x->timer, clock_ms() + (BACKOFF_MS << x->attempts));
+		timer_set(&x->worker->loop.wheel, &x->timer,
+			  clock_ms() + (BACKOFF_MS << x->attempts));
 		return STEP_STAY;
 	}
 	x->member = m;
@@ -216,12 +220,14 @@ step_send(struct exchange *x)
 
 	bool trailers = x->trailers.n > 0;
 
-	u->ops->send_head(u, &x->request, x->request_end && !kept.len && !trailers, false);
+	u->ops->send_head(u, &x->request, x->request_end && !kept.len && !trailers,
+			  false);
 	x->head_sent = true;
 	/* A body is sent again only where the connection may turn out to be dead. */
 	x->keeping = x->reused && method_idempotent((enum method)x->request.method);
 	if (kept.len) {
-		x->upstream_blocked = u->ops->send_body(u, kept, x->request_end && !trailers) > 0;
+		x->upstream_blocked =
+			u->ops->send_body(u, kept, x->request_end && !trailers) > 0;
 		if (!x->keeping) {
 			forward_forget(x);
 			x->replay_lost = true;

@@ -63,7 +63,8 @@ exchange_respond(struct exchange *x, int status, struct str type, struct str bod
 	x->answer = body;
 	x->response.length = body.len;
 	if (type.len)
-		headers_add_token(&x->response.headers, &x->arena, TOKEN_CONTENT_TYPE, type);
+		headers_add_token(&x->response.headers, &x->arena, TOKEN_CONTENT_TYPE,
+				  type);
 	return ANSWER;
 }
 
@@ -82,11 +83,13 @@ exchange_answer(struct exchange *x, enum fault f)
 	x->fault = f;
 	h = &x->response.headers;
 	headers_add_token(h, &x->arena, TOKEN_CACHE_CONTROL, STR("no-store"));
-	headers_add_token(h, &x->arena, TOKEN_PROXY_STATUS,
-			  arena_printf(&x->arena, "postern; error=%.*s", STR_ARG(i->token)));
+	headers_add_token(
+		h, &x->arena, TOKEN_PROXY_STATUS,
+		arena_printf(&x->arena, "postern; error=%.*s", STR_ARG(i->token)));
 	headers_add_token(h, &x->arena, TOKEN_X_REQUEST_ID, exchange_id(x));
 	if (f == FAULT_BAD_METHOD_ROUTE)
-		headers_add_token(h, &x->arena, TOKEN_ALLOW, route_allow(&x->match, &x->arena));
+		headers_add_token(h, &x->arena, TOKEN_ALLOW,
+				  route_allow(&x->match, &x->arena));
 	return ANSWER;
 }
 
@@ -99,13 +102,15 @@ exchange_answer_later(struct exchange *x, enum fault f, uint64_t seconds)
 	return ANSWER;
 }
 
-/* Whether so much of the request is still to come that the connection ends here. A short rest is dropped by
- * the codec, but who waits for 100 Continue may send its body or not: nobody knows what comes next. */
+/* Whether so much of the request is still to come that the connection ends here. A short
+ * rest is dropped by the codec, but who waits for 100 Continue may send its body or not:
+ * nobody knows what comes next. */
 static bool
 unread(const struct exchange *x)
 {
-	return !x->request_end && (x->request.expect_continue || x->request.body != BODY_LENGTH ||
-				   x->request.length > DISCARD_MAX);
+	return !x->request_end &&
+	       (x->request.expect_continue || x->request.body != BODY_LENGTH ||
+		x->request.length > DISCARD_MAX);
 }
 
 enum step

@@ -28,7 +28,8 @@ waiting_for(const struct exchange *x)
 	if (x->tunnel)
 		return (struct stall){ g->timeouts.tunnel, FAULT_NONE };
 	if (x->connecting)
-		return (struct stall){ x->cluster->conf->timeout.connect, FAULT_CONNECT_TIMEOUT };
+		return (struct stall){ x->cluster->conf->timeout.connect,
+				       FAULT_CONNECT_TIMEOUT };
 	if (x->client_blocked)
 		return (struct stall){ g->timeouts.send, FAULT_CLIENT_STALLED };
 	if (!x->request_end && !x->upstream_blocked)
@@ -39,7 +40,9 @@ waiting_for(const struct exchange *x)
 		return (struct stall){ response_ms(x), FAULT_RESPONSE_TIMEOUT };
 	/* A pause within a response is bounded by what bounds the wait for it, too. */
 	ms = response_ms(x);
-	return (struct stall){ ms && (!g->timeouts.body || ms < g->timeouts.body) ? ms : g->timeouts.body,
+	return (struct stall){ ms && (!g->timeouts.body || ms < g->timeouts.body)
+				       ? ms
+				       : g->timeouts.body,
 			       FAULT_UPSTREAM_STALLED };
 }
 
@@ -68,7 +71,8 @@ static void
 give_up(struct exchange *x, enum fault f)
 {
 	if (x->response_end && !x->client_blocked) {
-		forward_drop(x, f);             /* the answer is out: only the request made no progress */
+		forward_drop(
+			x, f); /* the answer is out: only the request made no progress */
 		exchange_go(x, STEP_END);
 	} else if (x->tunnel || x->status) {
 		x->truncated = !x->tunnel && f != FAULT_CLIENT_STALLED;

@@ -87,7 +87,8 @@ server_ended(struct h1 *h, int error)
 		break;
 	case RX_DONE:
 		if (!error) {
-			/* Half closed, or gone: TCP does not say. If the answer takes long, ask. */
+			/* Half closed, or gone: TCP does not say. If the answer takes
+			 * long, ask. */
 			h->close = true;
 			if (h->active && h->tx == TX_IDLE && !h->probed)
 				wire_timer(&h->wire, clock_ms() + PROBE_MS);
@@ -171,7 +172,8 @@ wants(const struct h1 *h)
 static size_t
 read_size(const struct h1 *h)
 {
-	if (h->role == H1_SERVER && (h->rx == RX_IDLE || h->rx == RX_HEAD || h->rx == RX_DONE))
+	if (h->role == H1_SERVER &&
+	    (h->rx == RX_IDLE || h->rx == RX_HEAD || h->rx == RX_DONE))
 		return H1_HEAD_READ;
 	if (h->rx == RX_HEAD && h->large)
 		return H1_LARGE_READ;
@@ -183,7 +185,8 @@ h1_read(struct h1 *h)
 {
 	size_t taken = 0;
 
-	if (h->held_fresh && ((h->rx == RX_IDLE && !h->wire.held.len) || h->rx == RX_TUNNEL))
+	if (h->held_fresh &&
+	    ((h->rx == RX_IDLE && !h->wire.held.len) || h->rx == RX_TUNNEL))
 		h1_feed_held(h);
 	while (!h->wire.event.buried && h->readable && wants(h)) {
 		if (h->relay_to) {
@@ -286,11 +289,13 @@ h1_send_error(struct wire *w, int error)
 		h1_fault(h, FAULT_CLIENT_GONE);
 		return;
 	}
-	/* What the target said before it closed is still to be read: an early answer, perhaps. */
+	/* What the target said before it closed is still to be read: an early answer,
+	 * perhaps. */
 	h->readable = h->hangup = true;
 	h1_read(h);
 	if (!w->event.buried && h->active && (h->rx == RX_HEAD || h->tx == TX_TUNNEL))
-		h1_fault(h, error == EPIPE ? FAULT_UPSTREAM_CLOSED : FAULT_UPSTREAM_RESET);
+		h1_fault(h,
+			 error == EPIPE ? FAULT_UPSTREAM_CLOSED : FAULT_UPSTREAM_RESET);
 }
 
 /* ---- time */
@@ -306,9 +311,10 @@ server_timer(struct h1 *h)
 		}
 		h1_close(h);
 	} else if (h->active) {
-		if (h->rx == RX_DONE && h->tx == TX_IDLE && h->eof && !h->probed && !h->minor0) {
-			/* Any client must understand a 100 (RFC 9110 §15.2); one that is gone answers
-			 * with a reset. */
+		if (h->rx == RX_DONE && h->tx == TX_IDLE && h->eof && !h->probed &&
+		    !h->minor0) {
+			/* Any client must understand a 100 (RFC 9110 §15.2); one that is
+			 * gone answers with a reset. */
 			h->probed = true;
 			wire_send(&h->wire, STR("HTTP/1.1 100 Continue\r\n\r\n"));
 		}

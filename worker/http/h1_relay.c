@@ -1,4 +1,5 @@
-/* h1_relay — long bodies of known length, moved by the kernel from one connection to the other. */
+/* h1_relay — long bodies of known length, moved by the kernel from one connection to the
+ * other. */
 #include <errno.h>
 
 #include "worker/http/h1_conn.h"
@@ -14,8 +15,8 @@ h1_relay(struct stream *from, struct stream *to)
 	if (to->ops != &h1_ops)
 		return false;
 	b = h1_of(to);
-	if (a->relay_to || a->rx != RX_LENGTH || a->rx_left < RELAY_MIN || b->tx != TX_LENGTH ||
-	    b->tx_left != a->rx_left || b->wire.error)
+	if (a->relay_to || a->rx != RX_LENGTH || a->rx_left < RELAY_MIN ||
+	    b->tx != TX_LENGTH || b->tx_left != a->rx_left || b->wire.error)
 		return false;
 	a->pipe = pipe_take(&a->wire.loop->pipes);
 	if (!a->pipe)
@@ -85,8 +86,9 @@ h1_relay_pump(struct h1 *a)
 		left = empty(a, &moved);
 		if (left <= 0 || !a->rx_left || !a->readable)
 			break;
-		n = pipe_fill(a->pipe, a->wire.event.fd, a->rx_left < PIPE_ROOM * 4 ? (size_t)a->rx_left :
-									      PIPE_ROOM * 4);
+		n = pipe_fill(a->pipe, a->wire.event.fd,
+			      a->rx_left < PIPE_ROOM * 4 ? (size_t)a->rx_left
+							 : PIPE_ROOM * 4);
 		if (n < 0 && errno == EAGAIN) {
 			a->readable = a->hangup;
 			break;

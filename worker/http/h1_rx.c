@@ -88,8 +88,8 @@ parse(struct h1 *h, struct str buf, enum fault *fault)
 	return h1_parse_response(buf, l, s->arena, (enum method)h->method, s->msg, fault);
 }
 
-/* The head at the front of `buf`, taken into the arena. Returns its length, H1_MORE when it is not complete, -1 when
- * the connection is done with. */
+/* The head at the front of `buf`, taken into the arena. Returns its length, H1_MORE when
+ * it is not complete, -1 when the connection is done with. */
 static ptrdiff_t
 take_head(struct h1 *h, struct str buf)
 {
@@ -103,7 +103,8 @@ take_head(struct h1 *h, struct str buf)
 	}
 	a = h->stream.arena;
 	if (buf.len <= COPY_FIRST) {
-		/* Copying a few bytes too many is cheaper than moving every slice afterwards. */
+		/* Copying a few bytes too many is cheaper than moving every slice
+		 * afterwards. */
 		char *copy = arena_alloc_aligned(a, buf.len, 1);
 
 		memcpy(copy, buf.at, buf.len);
@@ -126,7 +127,8 @@ take_head(struct h1 *h, struct str buf)
 	return n;
 }
 
-/* Takes a head from the front of *in; false when all of it was used up or the connection is done with. */
+/* Takes a head from the front of *in; false when all of it was used up or the connection
+ * is done with. */
 static bool
 feed_head(struct h1 *h, struct str *in)
 {
@@ -166,7 +168,8 @@ feed_head(struct h1 *h, struct str *in)
 		got_response(h, h->stream.msg);
 	*in = str_from(all, (size_t)n);
 	if (own) {
-		/* What follows lies in memory of our own: take it from there before it goes. */
+		/* What follows lies in memory of our own: take it from there before it
+		 * goes. */
 		if (in->len)
 			h1_feed(h, *in);
 		free(own);
@@ -208,7 +211,8 @@ end_chunked(struct h1 *h, struct str raw)
 	if (raw.len && !h1_parse_trailers(raw, h->stream.arena, &trailers)) {
 		h->rx = RX_STOP;
 		h->close = true;
-		h1_fault(h, h->role == H1_SERVER ? FAULT_BAD_CHUNK : FAULT_RESPONSE_CHUNK);
+		h1_fault(h,
+			 h->role == H1_SERVER ? FAULT_BAD_CHUNK : FAULT_RESPONSE_CHUNK);
 		return;
 	}
 	if (trailers.n)
@@ -234,7 +238,8 @@ feed_chunked(struct h1 *h, struct str *in)
 		h->rx = RX_STOP;
 		h->close = true;
 		*in = STR_NONE;
-		h1_fault(h, h->role == H1_SERVER ? FAULT_BAD_CHUNK : FAULT_RESPONSE_CHUNK);
+		h1_fault(h,
+			 h->role == H1_SERVER ? FAULT_BAD_CHUNK : FAULT_RESPONSE_CHUNK);
 		return;
 	default:
 		return;
@@ -278,7 +283,7 @@ feed_step(struct h1 *h, struct str *in)
 		if (h->role == H1_SERVER)
 			h1_hold(h, *in, true);
 		else
-			h->close = true;                /* more than was announced: never reused */
+			h->close = true; /* more than was announced: never reused */
 		return false;
 	default:
 		return false;

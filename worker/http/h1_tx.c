@@ -67,8 +67,9 @@ send_interim(struct h1 *h, const struct msg *m)
 	put_head(h, m, &head);
 }
 
-/* So little of the request is missing that reading it is cheaper than another connection. A client that
- * waits for 100 Continue may send it or not: nobody knows where its next request begins. */
+/* So little of the request is missing that reading it is cheaper than another connection.
+ * A client that waits for 100 Continue may send it or not: nobody knows where its next
+ * request begins. */
 static bool
 worth_discarding(const struct h1 *h)
 {
@@ -79,10 +80,13 @@ static void
 send_response(struct h1 *h, const struct msg *m, bool end, bool close)
 {
 	struct h1_head head = { .framing = H1_LENGTH };
-	bool known = m->body == BODY_LENGTH || headers_has(&m->headers, TOKEN_CONTENT_LENGTH);
+	bool known =
+		m->body == BODY_LENGTH || headers_has(&m->headers, TOKEN_CONTENT_LENGTH);
 
 	if (bodyless(m->status) || h->method == METHOD_HEAD) {
-		head.framing = known && m->status >= 200 && m->status != 204 ? H1_LENGTH : H1_NO_FRAMING;
+		head.framing = known && m->status >= 200 && m->status != 204
+				       ? H1_LENGTH
+				       : H1_NO_FRAMING;
 		head.length = m->length;
 		h->tx = TX_DONE;
 	} else if (end || m->body == BODY_LENGTH) {
@@ -265,8 +269,8 @@ release_server(struct h1 *h, enum fault fault)
 static void
 release_client(struct h1 *h, enum fault fault)
 {
-	if (fault || h->close || h->hangup || h->rx != RX_DONE || h->tx != TX_DONE || h->wire.held.len ||
-	    h->wire.error) {
+	if (fault || h->close || h->hangup || h->rx != RX_DONE || h->tx != TX_DONE ||
+	    h->wire.held.len || h->wire.error) {
 		h1_close(h);
 		return;
 	}

@@ -134,7 +134,8 @@ uri_normalise(struct str path, struct uri_rules rules, struct arena *arena,
 	const char *end = path.at + path.len, *from;
 	char *front, *to;
 
-	/* No URI has a backslash (RFC 3986 §3.3), but some origins take it for a slash. */
+	/* No URI has a backslash (RFC 3986 §3.3), but some origins take it for a slash.
+	 */
 	if (!path.len || *path.at != '/' || memchr(path.at, '\\', path.len))
 		return FAULT_BAD_TARGET;
 	from = first_odd(path, rules.merge_slashes);

@@ -50,8 +50,10 @@ send_out(struct wire *w, struct iovec *v, int n)
 			sent -= (ssize_t)len;
 			continue;
 		}
-		chain_append(&w->held, (struct str){ (char *)v[i].iov_base + sent, len - (size_t)sent },
-			     WIRE_HELD_MAX);
+		chain_append(
+			&w->held,
+			(struct str){ (char *)v[i].iov_base + sent, len - (size_t)sent },
+			WIRE_HELD_MAX);
 		sent = 0;
 	}
 }

@@ -84,7 +84,8 @@ cluster_bit(const struct cluster *c, const struct member *m)
 /* An idle connection to the target, the most recently used, or NULL. */
 struct h1 *pool_take(struct target *);
 
-/* Dials; the result comes by the stream's on_connect() or on_fault(). NULL with *fault and errno when it failed at once. */
+/* Dials; the result comes by the stream's on_connect() or on_fault(). NULL with *fault
+ * and errno when it failed at once. */
 struct h1 *connect_start(struct target *, enum fault *fault);
 
 #endif

@@ -11,7 +11,10 @@
 
 START_TEST(a_message_arrives_with_its_descriptor)
 {
-	struct channel_msg m = { .kind = CHANNEL_SOCKET, .generation = 7, .text = "127.0.0.1:80" }, got;
+	struct channel_msg m = { .kind = CHANNEL_SOCKET,
+				 .generation = 7,
+				 .text = "127.0.0.1:80" },
+			   got;
 	int ends[2], pipes[2], fd = -2;
 	char c = 0;
 
