@@ -172,8 +172,8 @@ no_such(struct str part, const struct conf_field *rows, const char *above, FILE 
 	return -1;
 }
 
-/* Names of things may stand in a path (upstreams.orders.retry), be NAME, or be left out.
- */
+/* Names of things may stand in a path (upstreams.orders.retry), be NAME, or be left
+ * out. */
 static int
 describe_path(struct str key, const struct conf_type *const *types, FILE *out)
 {

@@ -39,8 +39,8 @@ quoted(struct dump *d, struct str s)
 	fputc('"', d->out);
 }
 
-/* Variables of the files are replaced; those of the environment may be secrets and stay.
- */
+/* Variables of the files are replaced; those of the environment may be secrets and
+ * stay. */
 static struct str
 expanded(struct dump *d, struct str s)
 {
@@ -257,8 +257,8 @@ int
 conf_dump(const char *path, const struct conf_type *const *types, struct diag *diag,
 	  FILE *out)
 {
-	/* The variables stand where they are used, the included files where they belong.
-	 */
+	/* The variables stand where they are used, the included files where they
+	 * belong. */
 	static const char *const order[] = { "gateway", "listeners", "upstreams",
 					     "policies", "services" };
 	/* The findings name files that lie in it. */

@@ -66,8 +66,8 @@ include_pattern(struct conf_load *l, struct source *s, struct str name, struct w
 	return result;
 }
 
-/* What an element of `include` says, even when its file has no values because of a slip.
- */
+/* What an element of `include` says, even when its file has no values because of a
+ * slip. */
 static bool
 include_name(struct conf_load *l, const struct conf_node *n, bool has_values,
 	     struct str *name)

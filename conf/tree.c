@@ -280,8 +280,8 @@ array_element(struct tree *t, const struct conf_node *list, size_t base,
 			   "an array in [ ] holds values of one kind; use a list in ( )");
 }
 
-/* After a semicolon inside a list: a separator gone wrong, or a bracket that is missing?
- */
+/* After a semicolon inside a list: a separator gone wrong, or a bracket that is
+ * missing? */
 static bool
 semicolon_in_list(struct tree *t)
 {
@@ -512,8 +512,8 @@ value(struct tree *t)
 	case SCAN_INT:
 	case SCAN_LONG:
 		n = node(t, CONF_NODE_INT);
-		/* libconfig has two kinds of numbers and does not mix them in an array.
-		 */
+		/* libconfig has two kinds of numbers and does not mix them in an
+		 * array. */
 		n->apart = t->tok.kind == SCAN_LONG;
 		break;
 	case SCAN_FLOAT:

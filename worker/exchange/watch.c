@@ -71,8 +71,7 @@ static void
 give_up(struct exchange *x, enum fault f)
 {
 	if (x->response_end && !x->client_blocked) {
-		forward_drop(
-			x, f); /* the answer is out: only the request made no progress */
+		forward_drop(x, f);     /* the answer is out: the request stalled */
 		exchange_go(x, STEP_END);
 	} else if (x->tunnel || x->status) {
 		x->truncated = !x->tunnel && f != FAULT_CLIENT_STALLED;

@@ -248,7 +248,7 @@ h1_event(struct wire *w, uint32_t events)
 		h->readable = true;
 	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
 		h->hangup = true;
-	/* A reset while nobody reads: a client that is gone frees its upstream at once. */
+	/* A reset while nobody reads: who is gone frees the upstream at once. */
 	if (events & EPOLLERR && h->role == H1_SERVER && h->active && !wants(h)) {
 		h1_fault(h, FAULT_CLIENT_GONE);
 		return;

@@ -2,8 +2,8 @@
 
 #include "worker/net/addr.h"
 
-/* Unreserved (RFC 3986 §2.3) = 1, sub-delims (§2.2) = 2, ":" and "@" = 4: together pchar.
- */
+/* Unreserved (RFC 3986 §2.3) = 1, sub-delims (§2.2) = 2, ":" and "@" = 4: together
+ * pchar. */
 static const uint8_t uri_class[256] = {
 	['-'] = 1, ['.'] = 1, ['_'] = 1, ['~'] = 1,
 	['0'] = 1, ['1'] = 1, ['2'] = 1, ['3'] = 1, ['4'] = 1,
@@ -134,8 +134,8 @@ uri_normalise(struct str path, struct uri_rules rules, struct arena *arena,
 	const char *end = path.at + path.len, *from;
 	char *front, *to;
 
-	/* No URI has a backslash (RFC 3986 §3.3), but some origins take it for a slash.
-	 */
+	/* No URI has a backslash (RFC 3986 §3.3), but some origins take it for a
+	 * slash. */
 	if (!path.len || *path.at != '/' || memchr(path.at, '\\', path.len))
 		return FAULT_BAD_TARGET;
 	from = first_odd(path, rules.merge_slashes);

@@ -75,8 +75,8 @@ pipe_fill(struct pipe *p, int socket, size_t max)
 ssize_t
 pipe_drain(struct pipe *p, int socket)
 {
-	/* No SPLICE_F_MORE: a body that comes slowly would be held back by up to 200 ms.
-	 */
+	/* No SPLICE_F_MORE: a body that comes slowly would be held back by up to 200
+	 * ms. */
 	ssize_t n = splice(p->out, NULL, socket, NULL, p->held,
 			   SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 
