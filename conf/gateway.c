@@ -1,3 +1,6 @@
+#include <stdlib.h>
+#include <unistd.h>
+
 #include "conf/reader.h"
 
 #define G(member) offsetof(struct conf_gateway, member)
@@ -27,7 +30,7 @@ static const struct conf_field timeout_rows[] = {
 	  .help = "for a whole request head, from its first byte" },
 	{ "body", CONF_KIND_DURATION, .offset = G(timeouts.body) - G(timeouts),
 	  .def = "30s", .min = 10 * MS, .max = DAY,
-	  .help = "without a byte of a request body" },
+	  .help = "without a byte of a request body, or of a response body" },
 	{ "idle", CONF_KIND_DURATION, .offset = G(timeouts.idle) - G(timeouts),
 	  .def = "75s", .min = 10 * MS, .max = DAY,
 	  .help = "for a kept-alive connection without a request" },
@@ -75,9 +78,11 @@ const struct conf_field gateway_rows[] = {
 	CONF_STR(struct conf_gateway, user, NULL,
 		 "user to become after the start as root; its group as well"),
 	CONF_PATH(struct conf_gateway, rundir, "/run/postern",
-		  "directory of the shared region; made if missing"),
+		  "directory of the shared region; made if missing; an ordinary user's is "
+		  "$XDG_RUNTIME_DIR/postern"),
 	CONF_PATH(struct conf_gateway, statedir, "/var/lib/postern",
-		  "directory of what must survive a reboot; made if missing"),
+		  "directory of what must survive a reboot; made if missing; an ordinary "
+		  "user's is ~/.local/state/postern"),
 	CONF_PATH(struct conf_gateway, pid_file, NULL,
 		  "file of the master's pid; left out: postern.pid in rundir"),
 	CONF_DURATION(
@@ -106,6 +111,29 @@ const struct conf_field gateway_rows[] = {
 	CONF_END
 };
 
+/* An ordinary user cannot write where the service does: what was left out lies in the home then. */
+static void
+own_directory(struct conf_load *l, struct str *dir, const char *base, const char *below)
+{
+	const char *home = base ? base : getenv("HOME");
+
+	if (geteuid() == 0 || access(dir->at, W_OK) == 0 || !home || *home != '/')
+		return;
+	*dir = arena_printf(conf_arena(l), "%s/%s", home, below);
+}
+
+static void
+own_directories(struct conf_load *l, const struct conf_node *n, struct conf_gateway *g)
+{
+	const char *run = getenv("XDG_RUNTIME_DIR");
+
+	if (!n || !conf_member(n, "rundir"))
+		own_directory(l, &g->rundir, run,
+			      run ? "postern" : ".local/state/postern/run");
+	if (!n || !conf_member(n, "statedir"))
+		own_directory(l, &g->statedir, NULL, ".local/state/postern");
+}
+
 int
 gateway_parse(struct conf_load *l, const struct conf_node *n, struct str text,
 	      struct where w, void *to)
@@ -113,13 +141,18 @@ gateway_parse(struct conf_load *l, const struct conf_node *n, struct str text,
 	struct conf_gateway *g = &l->model->gateway;
 
 	(void)text, (void)w, (void)to;
-	if (!n)
-		return conf_defaults(l, gateway_rows, g);
+	if (!n) {
+		int rc = conf_defaults(l, gateway_rows, g);
+
+		own_directories(l, n, g);
+		return rc;
+	}
 
 	struct reader_scope before = reader_begin(l, "gateway", STR_NONE);
 	int result = conf_fill(l, n, gateway_rows, g);
 
 	reader_end(l, before);
+	own_directories(l, n, g);
 	if (g->drain_term > g->drain && conf_member(n, "drain_term"))
 		conf_warn(l, 217, conf_where(conf_member(n, "drain_term")),
 			  "drain_term is longer than drain: a stop by TERM would be the "

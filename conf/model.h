@@ -36,7 +36,7 @@ struct conf_gateway {
 	struct {
 		uint64_t head; /* from the first byte of a request (or the accept) to its
 				  last head byte */
-		uint64_t body;          /* without progress of a request body */
+		uint64_t body;          /* without progress of a body */
 		uint64_t idle;          /* kept-alive connection without a request */
 		uint64_t send;   /* without progress of a response towards a client */
 		uint64_t tunnel; /* upgraded connection without a byte either way */

@@ -149,8 +149,8 @@ static const struct conf_field timeout_rows[] = {
 	  .def = "3s", .min = 1, .max = H, .help = "to connect to a target" },
 	{ "response", CONF_KIND_DURATION, .offset = U(timeout.response) - U(timeout),
 	  .def = "60s", .min = 0, .max = 24 * H,
-	  .help = "from the end of the request to the head of the response, 504 above; "
-		  "\"none\": no limit" },
+	  .help = "from the end of the request to the head of the response, 504 above, and the "
+		  "longest pause within its body; \"none\": no limit" },
 	{ "total", CONF_KIND_DURATION, .offset = U(timeout.total) - U(timeout),
 	  .def = "none", .min = 0, .max = 24 * H,
 	  .help = "for everything, retries and bodies included; \"none\": no limit" },
