@@ -22,19 +22,23 @@ static enum step (*const steps[STEP_COUNT])(struct exchange *) = {
 void
 exchange_run(struct exchange *x)
 {
+	static const uint64_t nothing[2];
+	struct ring *ring = x->worker->ring;
+
 	if (x->running || x->gone)
 		return;
 	x->running = true;
+	ring_now(ring, x->id);          /* should it be our last act, the master says so */
 	for (;;) {
 		enum step next = steps[x->step](x);
 
-		if (next == STEP_GONE)
-			return;
 		if (next == STEP_STAY)
+			x->running = false;
+		if (next == STEP_STAY || next == STEP_GONE)
 			break;
 		x->step = next;
 	}
-	x->running = false;
+	ring_now(ring, nothing);
 }
 
 void
