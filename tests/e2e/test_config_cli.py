@@ -144,6 +144,14 @@ def test_every_code_is_explained(conf):
         assert code == 0 and len(out) > 40, (one, out, err)
 
 
+def test_route(conf):
+    """Shows what would be done with a request, without a gateway."""
+    path = conf(GOOD.replace('match = "* /*"', 'name = "all-of-it"; match = "* /*"; rewrite = "/new"'))
+    code, out, err = run("route", "-c", path, "GET http://api.example.com/a")
+    assert code == 0, err
+    assert "all-of-it" in out and "origin" in out and "/new" in out
+
+
 def test_version():
     code, out, err = run("-V")
     assert code == 0 and out.startswith("postern ")
