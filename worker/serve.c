@@ -87,7 +87,11 @@ on_cancel(struct h1 *h)
 static void
 on_idle(struct h1 *h)
 {
-	(void)h;
+	const struct site *s = h->data;
+
+	/* Its answer had begun before it could say that it was the last. */
+	if (s->worker->close_idle)
+		wire_timer(&h->wire, clock_ms() + IDLE_GRACE_MS);
 }
 
 static void
@@ -279,6 +283,7 @@ serve_stop(struct worker *w, bool close_idle)
 {
 	while (!list_empty(&w->listens))
 		listen_stop(list_entry(w->listens.next, struct listen, link), true);
+	w->close_idle = close_idle;
 	for (struct list *l = w->conns.next, *next; close_idle && l != &w->conns;
 	     l = next) {
 		struct h1 *h = list_entry(l, struct h1, link);

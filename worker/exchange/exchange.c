@@ -5,7 +5,7 @@
 #include "base/rand.h"
 #include "worker/exchange/steps.h"
 
-enum { ARENA_MAX = 4 * 1024 * 1024 };
+enum { ARENA_MAX = 32 * 1024 * 1024 };
 
 static enum step (*const steps[STEP_COUNT])(struct exchange *) = {
 	[STEP_ROUTE] = step_route,

@@ -83,7 +83,6 @@ struct exchange {
 	uint64_t body_limit;            /* bytes; 0: none */
 	char *kept;                     /* request body kept until it is sent, or for another attempt; heap */
 	uint32_t kept_len, kept_room;
-	size_t owed_client, owed_upstream;      /* credit to give once what is held has left */
 	bool client_blocked, upstream_blocked;  /* something is held on that side */
 	struct headers trailers;        /* of the request, where they came before it could be sent */
 	bool request_end;               /* whole request received */

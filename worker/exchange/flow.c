@@ -11,7 +11,8 @@ step_flow(struct exchange *x)
 	/* The response is whole and nothing is held on its way to the client. A tunnel
 	 * ends at both ends, and a request that goes on after its response is still
 	 * forwarded while the upstream takes it. */
-	if (!x->response_end || x->client_blocked || (x->upstream && !x->request_end))
+	if (!x->response_end || x->client_blocked || (x->upstream && !x->request_end) ||
+	    (x->tunnel && x->upstream_blocked))
 		return STEP_STAY;
 	return STEP_END;
 }
@@ -60,12 +61,10 @@ to_upstream(struct exchange *x, struct str bytes, bool end)
 		exchange_watch(x);
 	if (end)
 		return;
-	if (!x->keeping && !x->upstream_blocked && x->client->ops->relay &&
-	    x->client->ops->relay(x->client, u))
-		x->client->ops->want(x->client, 1);
-	else if (x->upstream_blocked)
-		x->owed_client += bytes.len;
-	else
+	if (x->upstream_blocked)
+		x->client->ops->want(x->client, 0);
+	else if (x->keeping || !x->client->ops->relay ||
+		 !x->client->ops->relay(x->client, u))
 		x->client->ops->want(x->client, bytes.len);
 }
 
@@ -131,7 +130,8 @@ client_relay(struct stream *s, size_t n, bool blocked)
 	struct exchange *x = s->owner;
 
 	x->bytes_in += n;
-	x->progress = clock_ms();
+	if (n)
+		x->progress = clock_ms();
 	if (blocked != x->upstream_blocked) {
 		x->upstream_blocked = blocked;
 		exchange_watch(x);
@@ -142,13 +142,13 @@ static void
 client_drain(struct stream *s)
 {
 	struct exchange *x = s->owner;
-	size_t owed = x->owed_upstream;
 
+	if (!x->client_blocked)
+		return;
 	x->client_blocked = false;
-	x->progress = clock_ms();
-	x->owed_upstream = 0;
-	if (x->upstream && owed)
-		x->upstream->ops->want(x->upstream, owed);
+	exchange_watch(x);
+	if (x->upstream && !x->response_end)
+		x->upstream->ops->want(x->upstream, FLOW_WINDOW);
 	exchange_run(x);
 }
 
@@ -209,6 +209,8 @@ switch_protocols(struct exchange *x)
 		forward_failed(x, FAULT_UPGRADE_FAILED, 0);
 		return;
 	}
+	forward_forget(x);
+	x->replay_lost = true;
 	x->tunnel = true;
 	x->request_end = x->response_end = false;
 	x->first_byte = clock_now();
@@ -287,11 +289,9 @@ upstream_body(struct stream *s, struct str bytes, bool end)
 		exchange_watch(x);
 	if (end)
 		response_ended(x);
-	else if (!held && s->ops->relay && s->ops->relay(s, x->client))
-		s->ops->want(s, 1);
 	else if (held)
-		x->owed_upstream += bytes.len;
-	else
+		s->ops->want(s, 0);
+	else if (!s->ops->relay || !s->ops->relay(s, x->client))
 		s->ops->want(s, bytes.len);
 }
 
@@ -310,7 +310,8 @@ upstream_relay(struct stream *s, size_t n, bool blocked)
 	struct exchange *x = s->owner;
 
 	x->bytes_out += n;
-	x->progress = clock_ms();
+	if (n)
+		x->progress = clock_ms();
 	if (blocked != x->client_blocked) {
 		x->client_blocked = blocked;
 		exchange_watch(x);
@@ -321,14 +322,14 @@ static void
 upstream_drain(struct stream *s)
 {
 	struct exchange *x = s->owner;
-	size_t owed = x->owed_client;
 
-	(void)s;
+	if (!x->upstream_blocked)
+		return;
 	x->upstream_blocked = false;
-	x->progress = clock_ms();
-	x->owed_client = 0;
-	if (owed && !x->request_end)
-		x->client->ops->want(x->client, owed);
+	exchange_watch(x);
+	if (!x->request_end)
+		x->client->ops->want(x->client, FLOW_WINDOW);
+	exchange_run(x);
 }
 
 static void

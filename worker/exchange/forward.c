@@ -99,6 +99,7 @@ forward_drop(struct exchange *x, enum fault f)
 	x->upstream->ops->release(x->upstream, f);
 	x->upstream = NULL;
 	x->connecting = false;
+	x->upstream_blocked = false;
 }
 
 /* Whether this request may be sent again after this fault. What was sent over a
@@ -112,8 +113,8 @@ repeatable(const struct exchange *x, enum fault f)
 	case FAULT_RETRY_UNSENT:
 		return !x->head_sent;
 	case FAULT_RETRY_SAFE:
-		return !x->head_sent ||
-		       (x->reused && method_idempotent((enum method)x->request.method));
+		return !x->head_sent || (x->reused && !x->interim &&
+					 method_idempotent((enum method)x->request.method));
 	default:
 		return false;
 	}
@@ -198,6 +199,8 @@ step_pick(struct exchange *x)
 		x->worker->page->count[METRIC_UP_RETRIES]++;
 	x->attempt_at = clock_now();
 	x->reused = false;
+	/* What was asked for and did not come in the attempt before. */
+	x->client->ops->want(x->client, 0);
 	if (!x->fresh_only)
 		h = pool_take(m->target);
 	if (h) {
@@ -235,7 +238,7 @@ step_send(struct exchange *x)
 	}
 	if (trailers)
 		u->ops->send_trailers(u, &x->trailers);
-	if (!x->request_end)
+	if (!x->request_end && !x->upstream_blocked)
 		x->client->ops->want(x->client, FLOW_WINDOW);
 	exchange_watch(x);
 	return STEP_FLOW;

@@ -74,9 +74,10 @@ server_ended(struct h1 *h, int error)
 	case RX_IDLE:
 	case RX_HEAD:
 	case RX_LINGER:
-		if (h->rx == RX_LINGER && h->wire.held.len && !error)
-			return;                         /* it still takes the answer */
-		h1_close(h);
+		if (!h->wire.held.len || error)
+			h1_close(h);
+		else if (h->rx != RX_LINGER)
+			h1_linger(h);           /* it still takes an answer */
 		return;
 	case RX_TUNNEL:
 		if (!error) {
@@ -151,16 +152,16 @@ wants(const struct h1 *h)
 {
 	switch (h->rx) {
 	case RX_IDLE:
-		/* A client that takes no answers gets no further requests read. */
-		return !h->wire.held.len;
 	case RX_HEAD:
+		/* A client that takes no answers gets no further requests read. */
+		return h->role == H1_CLIENT || !h->wire.held.len;
 	case RX_LINGER:
 		return true;
 	case RX_LENGTH:
 	case RX_CHUNKED:
 	case RX_CLOSE:
 	case RX_TUNNEL:
-		return h->credit > 0 || h->discarding;
+		return h->credit > 0 || h->discarding || h->relay_to;
 	case RX_DONE:
 		/* Nothing more is taken in, but the end is noticed. */
 		return h->hangup && !h->eof && h->role == H1_SERVER && !h->held_len;
@@ -186,7 +187,8 @@ h1_read(struct h1 *h)
 	size_t taken = 0;
 
 	if (h->held_fresh &&
-	    ((h->rx == RX_IDLE && !h->wire.held.len) || h->rx == RX_TUNNEL))
+	    (((h->rx == RX_IDLE || h->rx == RX_HEAD) && !h->wire.held.len) ||
+	     h->rx == RX_TUNNEL))
 		h1_feed_held(h);
 	while (!h->wire.event.buried && h->readable && wants(h)) {
 		if (h->relay_to) {
@@ -275,7 +277,7 @@ h1_drained(struct wire *w)
 		h->stream.user->on_drain(&h->stream);
 	else if (h->rx == RX_LINGER && h->eof)
 		h1_close(h);
-	else if (h->rx == RX_IDLE && (h->held_fresh || h->readable))
+	else if ((h->rx == RX_IDLE || h->rx == RX_HEAD) && (h->held_fresh || h->readable))
 		loop_ready(w->loop, &w->event);
 }
 
@@ -293,9 +295,17 @@ h1_send_error(struct wire *w, int error)
 	 * perhaps. */
 	h->readable = h->hangup = true;
 	h1_read(h);
-	if (!w->event.buried && h->active && (h->rx == RX_HEAD || h->tx == TX_TUNNEL))
+	if (!w->event.buried && h->active &&
+	    (h->rx == RX_HEAD || h->rx == RX_DONE || h->tx == TX_TUNNEL))
 		h1_fault(h,
 			 error == EPIPE ? FAULT_UPSTREAM_CLOSED : FAULT_UPSTREAM_RESET);
+}
+
+void
+h1_unsendable(struct h1 *h)
+{
+	if (h->role == H1_CLIENT && h->active && h->rx == RX_DONE && h->wire.error)
+		h1_fault(h, FAULT_UPSTREAM_CLOSED);
 }
 
 /* ---- time */
@@ -303,12 +313,13 @@ h1_send_error(struct wire *w, int error)
 static void
 server_timer(struct h1 *h)
 {
-	if (h->rx == RX_LINGER) {
-		if (h->wire.held.len && h->wire.sent != h->lingered) {
-			h->lingered = h->wire.sent;
-			wire_timer(&h->wire, clock_ms() + h->rules->linger_ms);
-			return;
-		}
+	if (!h->active && h->wire.held.len && h->wire.sent != h->lingered) {
+		/* It is slow, but it takes its answer. */
+		h->lingered = h->wire.sent;
+		wire_timer(&h->wire, clock_ms() + (h->rx == RX_LINGER ?
+						   h->rules->linger_ms :
+						   h->rules->idle_ms));
+	} else if (h->rx == RX_LINGER) {
 		h1_close(h);
 	} else if (h->active) {
 		if (h->rx == RX_DONE && h->tx == TX_IDLE && h->eof && !h->probed &&

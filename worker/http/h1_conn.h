@@ -17,6 +17,13 @@ void h1_hold(struct h1 *, struct str bytes, bool fresh);
 /* Server role: the message before is through, its answer too. */
 void h1_next_request(struct h1 *);
 
+/* All that is to be sent was given to the wire, and the connection ends with it: lets it arrive
+ * before closing. */
+void h1_linger(struct h1 *);
+
+/* Client role: the response is whole, and the rest of the request can not be sent. */
+void h1_unsendable(struct h1 *);
+
 /* The end of what comes in: 0, or errno. */
 void h1_ended(struct h1 *, int error);
 

@@ -70,6 +70,7 @@ finish(struct h1 *a)
 	h1_relay_stop(a);
 	a->rx = RX_DONE;
 	a->stream.user->on_body(&a->stream, STR_NONE, true);
+	h1_unsendable(a);
 }
 
 void
@@ -102,9 +103,14 @@ h1_relay_pump(struct h1 *a)
 		}
 		a->rx_left -= (uint64_t)n;
 	}
-	if (left < 0)
+	if (left < 0) {
+		/* Nobody takes it any more: it is read and dropped. */
+		h1_relay_stop(a);
+		a->credit = a->credit > 0 ? a->credit : 1;
+		loop_ready(a->wire.loop, &a->wire.event);
 		return;
-	if (moved)
+	}
+	if (moved || !left)
 		a->stream.user->on_relay(&a->stream, moved, left == 0);
 	if (left && !a->rx_left && !a->pipe->held)
 		finish(a);

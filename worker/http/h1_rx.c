@@ -94,6 +94,7 @@ static ptrdiff_t
 take_head(struct h1 *h, struct str buf)
 {
 	enum fault fault = FAULT_NONE;
+	char *copy = NULL;
 	struct arena *a;
 	ptrdiff_t n;
 
@@ -105,13 +106,11 @@ take_head(struct h1 *h, struct str buf)
 	if (buf.len <= COPY_FIRST) {
 		/* Copying a few bytes too many is cheaper than moving every slice
 		 * afterwards. */
-		char *copy = arena_alloc_aligned(a, buf.len, 1);
-
+		copy = arena_alloc_aligned(a, buf.len, 1);
 		memcpy(copy, buf.at, buf.len);
 		n = parse(h, (struct str){ copy, buf.len }, &fault);
 	} else if ((n = parse(h, buf, &fault)) > 0) {
-		char *copy = arena_alloc_aligned(a, (size_t)n, 1);
-
+		copy = arena_alloc_aligned(a, (size_t)n, 1);
 		memcpy(copy, buf.at, (size_t)n);
 		msg_rebase(h->stream.msg, buf.at, copy, (size_t)n);
 	}
@@ -119,6 +118,8 @@ take_head(struct h1 *h, struct str buf)
 		if (h->role == H1_SERVER) {
 			h->active = false;
 			h->owner->on_cancel(h);
+		} else if (copy && a->at == copy + buf.len) {
+			a->at = copy;
 		}
 		return H1_MORE;
 	}
@@ -299,6 +300,7 @@ h1_feed(struct h1 *h, struct str in)
 	while (!h->wire.event.buried && feed_step(h, &in))
 		;
 	h->feeding = outer;
+	h1_unsendable(h);
 }
 
 void

@@ -1,4 +1,7 @@
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "worker/http/h1_conn.h"
@@ -11,14 +14,16 @@ put_head(struct h1 *h, const struct msg *m, const struct h1_head *head)
 {
 	size_t size = h1_head_size(m, head);
 	bool large = size > OUTBOX / 2;
-	char *to = large ? arena_alloc(h->stream.arena, size) : wire_room(&h->wire, size);
+	char *to = large ? malloc(size) : wire_room(&h->wire, size);
 	char *end = h->role == H1_SERVER ? h1_put_response(to, m, head) :
 					   h1_put_request(to, m, head);
 
-	if (large)
+	if (large) {
 		wire_send(&h->wire, (struct str){ to, (size_t)(end - to) });
-	else
+		free(to);
+	} else {
 		wire_filled(&h->wire, (size_t)(end - to));
+	}
 }
 
 static bool
@@ -61,8 +66,8 @@ send_interim(struct h1 *h, const struct msg *m)
 		h->tx = TX_TUNNEL;
 		h->rx = RX_TUNNEL;
 		h->close = true;
-	} else if (h->minor0) {
-		return;
+	} else if (h->minor0 || h->wire.held.len > OUTBOX) {
+		return;                         /* it would not be understood, or not in time */
 	}
 	put_head(h, m, &head);
 }
@@ -160,8 +165,10 @@ h1_send_body(struct stream *s, struct str bytes, bool end)
 		break;
 	case TX_TUNNEL:
 		wire_send(&h->wire, bytes);
-		if (end)
+		if (end) {
 			wire_shut(&h->wire);
+			wire_flush(h->wire.loop);       /* what is left is held: it counts */
+		}
 		break;
 	default:
 		break;                          /* a body to HEAD: not sent */
@@ -201,6 +208,8 @@ h1_want(struct stream *s, size_t credit)
 	struct h1 *h = h1_of(s);
 	bool stopped = h->credit <= 0;
 
+	if (!credit && !stopped)
+		h->credit = 0;
 	h->credit += (int64_t)credit;
 	if (stopped && (h->readable || h->held_fresh) && !h->feeding)
 		loop_ready(h->wire.loop, &h->wire.event);
@@ -221,9 +230,8 @@ h1_next_request(struct h1 *h)
 	h->owner->on_idle(h);
 }
 
-/* The answer is whole but the connection ends with it: let it arrive before closing. */
-static void
-linger(struct h1 *h)
+void
+h1_linger(struct h1 *h)
 {
 	wire_flush(h->wire.loop);
 	if (h->eof && !h->wire.held.len) {
@@ -259,18 +267,30 @@ release_server(struct h1 *h, enum fault fault)
 	else if (!fault && h->tx == TX_DONE && !h->close && worth_discarding(h))
 		discard(h);
 	else if (h->tx == TX_DONE)
-		linger(h);
+		h1_linger(h);
 	else if (h->tx == TX_CLOSE || h->tx == TX_TUNNEL)
 		h1_abort(h);
 	else
 		h1_close(h);
 }
 
+/* After a response nothing may come: it would be taken for the next one. */
+static bool
+silent(struct h1 *h)
+{
+	char byte;
+
+	if (recv(h->wire.event.fd, &byte, 1, MSG_PEEK) >= 0 || errno != EAGAIN)
+		return false;
+	h->readable = false;
+	return true;
+}
+
 static void
 release_client(struct h1 *h, enum fault fault)
 {
 	if (fault || h->close || h->hangup || h->rx != RX_DONE || h->tx != TX_DONE ||
-	    h->wire.held.len || h->wire.error) {
+	    h->wire.held.len || h->wire.error || (h->readable && !silent(h))) {
 		h1_close(h);
 		return;
 	}

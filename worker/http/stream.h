@@ -27,7 +27,7 @@ struct stream_ops {                     /* the codec does this for the exchange 
 	size_t (*send_body)(struct stream *, struct str bytes, bool end);
 	/* Ends a body with trailers (dropped where the framing has no place for them). */
 	void (*send_trailers)(struct stream *, const struct headers *);
-	/* This many more body bytes may be delivered. */
+	/* This many more body bytes may be delivered; 0: none, whatever was said before. */
 	void (*want)(struct stream *, size_t credit);
 	/* Gives the stream up, at any time; no callback comes any more. FAULT_NONE: both messages are whole
 	 * and the connection may be used again. Anything else: the peer must see that the message was cut. */

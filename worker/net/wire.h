@@ -13,7 +13,10 @@
 #include "worker/net/addr.h"
 #include "worker/net/loop.h"
 
-enum { OUTBOX = 64 * 1024, OUTBOX_COPY = 4096, WIRE_HELD_MAX = 2 * LOOP_RBUF + OUTBOX };
+enum { OUTBOX = 64 * 1024, OUTBOX_COPY = 4096, WIRE_HELD_MAX = 4 * 1024 * 1024 };
+
+/* WIRE_HELD_MAX is never reached: credit lets two heads (a MiB each, at most) and one reading
+ * pile up. */
 
 struct wire;
 
