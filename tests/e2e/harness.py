@@ -672,17 +672,31 @@ class Notify:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.sock.bind(path)
         os.chmod(path, 0o777)
-        self.sock.setblocking(False)
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        self.sock.settimeout(0.2)
         self.messages = []              # (dict, text)
+        self.pids = set()               # who sent
+        self.over = False
+        # Ten messages fill the queue of such a socket: they are read as they come.
+        self.thread = threading.Thread(target=self.read, daemon=True)
+        self.thread.start()
 
-    def pump(self):
-        while True:
+    def read(self):
+        while not self.over:
             try:
-                data = self.sock.recv(65536)
-            except (BlockingIOError, OSError):
-                return self.messages
+                data, others, _, _ = self.sock.recvmsg(65536, 256)
+            except socket.timeout:
+                continue
+            except OSError:
+                return
+            for level, kind, payload in others:
+                if kind == socket.SCM_CREDENTIALS:
+                    self.pids.add(struct.unpack("iii", payload)[0])
             text = data.decode("utf-8", "replace")
             self.messages.append((dict(s.split("=", 1) for s in text.split("\n") if "=" in s), text))
+
+    def pump(self):
+        return list(self.messages)
 
     def count(self, key, value=None):
         return sum(1 for m, _ in self.pump() if key in m and (value is None or m[key] == value))
@@ -692,6 +706,12 @@ class Notify:
         return got[-1] if got else ""
 
     def close(self):
+        self.over = True
+        try:
+            self.sock.shutdown(socket.SHUT_RDWR)        # wakes the thread
+        except OSError:
+            pass
+        self.thread.join()
         self.sock.close()
 
 

@@ -138,6 +138,8 @@ def test_ends_before_its_head(gateway, origin, case, how, method):
 
 CUT_BODIES = {
     "length": (b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + b"x" * 5000, b"x" * 5000),
+    "length_long": (b"HTTP/1.1 200 OK\r\nContent-Length: 3000000\r\n\r\n" + b"x" * 2999999, b"x" * 2999999),
+    "chunk_long": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2dc6c0\r\n" + b"x" * 2999999, b"x" * 2999999),
     "length_one_short": (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n" + b"x" * 9, b"x" * 9),
     "length_no_byte": (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n", b""),
     "chunk_data": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nhello", b"hello"),
@@ -164,6 +166,21 @@ def test_cut_body_is_seen(gateway, origin, case, how):
             assert_problem(r, 502, {"response_incomplete", "upstream_closed", "upstream_reset"})
     assert g.get("/good").body == b"good"
     assert len([q for q in o.requests if q.target == "/x"]) == 1
+
+
+@pytest.mark.parametrize("size", [5, 700000])
+@pytest.mark.parametrize("how", [CLOSE, "reset"], ids=["close", "reset"])
+def test_body_that_ends_with_its_connection(gateway, origin, size, how):
+    """An orderly end is its end; a reset is a cut, and is passed on as one."""
+    g, o = serve(gateway, origin, b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * size, how)
+    with g.client() as c:
+        if how == CLOSE:
+            assert c.get("/x").body == b"x" * size
+        else:
+            with pytest.raises((Truncated, ConnectionError, AssertionError)):
+                r = c.get("/x")
+                assert r.status == 200
+    assert g.get("/good").body == b"good"
 
 
 BAD_CHUNKS = {
@@ -193,7 +210,9 @@ def test_bad_chunk_is_seen(gateway, origin, case):
     (reply(200, b"") + EVIL, b""),
     (reply(200, chunked(b"hello"), [("Transfer-Encoding", "chunked")], length=False) + EVIL, b"hello"),
     (reply(404, b"none") + b"junk", b"none"),
-], ids=["length", "empty", "chunked", "junk"])
+    (reply(200, b"x" * 3000000) + EVIL, b"x" * 3000000),
+    (reply(200, chunked(b"x" * 1000000, b"y" * 2000000), [("Transfer-Encoding", "chunked")], length=False) + EVIL, b"x" * 1000000 + b"y" * 2000000),
+], ids=["length", "empty", "chunked", "junk", "long_length", "long_chunked"])
 def test_more_than_it_said(gateway, origin, raw, body):
     """Bytes behind the response belong to nobody; that connection is not used again."""
     g, o = serve(gateway, origin, raw, "stay")

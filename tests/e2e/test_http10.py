@@ -63,6 +63,20 @@ def test_chunked_response_is_not_for_it(gateway, origin):
         assert r.framing == "chunked" and r.body == b"hello world"
 
 
+@pytest.mark.parametrize("size", [5, 500000])
+def test_cut_is_seen(gateway, origin, size):
+    """Without chunks and length only a reset says that something is missing: an orderly end would be a lie."""
+    o = origin(lambda r: (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n" % (size + 1) + b"x" * size, CLOSE))
+    g = gateway(config(o))
+    with g.client() as c:
+        c.request("GET", "/", version="HTTP/1.0")
+        try:
+            r = c.response()
+        except ConnectionError:
+            return
+        assert r.status == 502, "a cut body looks whole: %d bytes" % len(r.body)
+
+
 def test_no_interim_responses(gateway, origin):
     o = origin(lambda r: b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + reply())
     g = gateway(config(o))

@@ -40,6 +40,22 @@ def test_bodies_between(gateway, origin):
         t.join()
 
 
+def test_long_bodies_between(gateway, origin):
+    """The next request begins right behind a long body, in the same piece; the next answer right behind a long answer."""
+    o = origin(lambda r: reply(200, r.body) if r.method == "PUT" else reply(200, r.target.encode()))
+    g = gateway(config(o))
+    bodies = [bytes([i]) * n for i, n in enumerate((262144, 1000000, 65536, 3000001, 262145))]
+    data = b"".join(make_request("PUT", "/p", body=b) + make_request("GET", "/%d" % i) for i, b in enumerate(bodies))
+    with g.client() as c:
+        t = threading.Thread(target=c.send, args=(data,))
+        t.start()
+        for i, b in enumerate(bodies):
+            assert c.response().body == b
+            assert c.response().body == b"/%d" % i
+        t.join()
+    assert [len(q.body) for q in o.requests] == [n for b in bodies for n in (len(b), 0)]
+
+
 def test_of_all_kinds(gateway, origin):
     """Answers of the gateway and of the origin, HEAD and 304 among them, stay in order."""
     def answer(r):

@@ -273,6 +273,35 @@ def test_quit_under_load(gateway, origin):
     assert not cut, cut[:3]
 
 
+@pytest.mark.parametrize("first", [signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2])
+def test_stop_in_the_middle(gateway, origin, first):
+    """A stop during a reload or an upgrade is a stop; nothing is left running."""
+    o = origin()
+    for _ in range(3):
+        g = gateway(config(o, workers=2, gateway='drain = "1s"; drain_term = "1s";'))
+        g.signal(first)
+        g.signal(signal.SIGTERM)
+        assert g.wait_exit() == 0
+        g.expect_exit = True
+        wait_for(lambda: not g.all_pids(), "the end of all processes")
+
+
+def test_rundir_that_cannot_be(gateway, origin):
+    g = gateway(config(origin()).replace("@DIR@/run", "@DIR@/postern.conf/run"), start=False)
+    g.expect_exit = True
+    g.start(wait=False)
+    assert g.wait_exit() == 1
+    assert "rundir" in g.log()
+
+
+def test_check_does_not_disturb(gateway, origin):
+    g = gateway(config(origin()))
+    for verb in ("-t", "-T", "check"):
+        assert g.run(verb, "-c", g.conf)[0] == 0
+    assert g.get("/").status == 200
+    assert g.reload()
+
+
 def test_pid_file(gateway, origin):
     g = gateway(config(origin(), gateway='pid_file = "@DIR@/my.pid";'))
     with open(g.path("my.pid")) as f:

@@ -215,6 +215,20 @@ def test_route_has_its_own(gw):
     assert sorted(len(q.body) for q in o.requests) == [100, 1048576]
 
 
+def test_very_large_heads(gateway, origin):
+    """As large as may be configured, both ways."""
+    from harness import reply
+    big = "v" * 250000
+    o = origin(lambda r: reply(200, r.get("x-big")[-5:].encode(), [("X-One", big), ("X-Two", big), ("X-Three", "3")]))
+    g = gateway(config(o, gateway='limits: { head = "600KiB"; target = "250KiB"; response_head = "600KiB"; };'))
+    with g.client() as c:
+        for _ in range(3):
+            c.send(request(target=b"/" + b"t" * 200000, lines=[b"X-Big: " + big.encode() + b"-last"]))
+            r = c.response()
+            assert (r.status, r.body) == (200, b"-last") and r.get("x-one") == r.get("x-two") == big and r.get("x-three") == "3"
+    assert o.requests[0].target == "/" + "t" * 200000
+
+
 def test_defaults_take_ordinary_requests(gateway, origin):
     """Large cookies and 60 headers are ordinary; 10 MB bodies too."""
     o = origin()

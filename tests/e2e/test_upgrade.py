@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from harness import POSTERN, Client, Origin, alive, config, reply, wait_for
+from harness import POSTERN, Client, Origin, alive, config, parent_of, reply, wait_for
 from load import Load
 from test_websocket import UPGRADE, echo
 
@@ -69,6 +69,47 @@ def test_under_load(gateway, origin):
     assert not load.bad, load.bad[:5]
     g.pids = g.children()
     assert len(g.workers()) == 2
+
+
+@pytest.mark.slow
+def test_signals_in_any_order(gateway, origin):
+    """HUP, USR1 and USR2 as they come, under load: nothing fails, one master is left, and it is in its right mind."""
+    import random
+    o = origin()
+    g = upgradable(gateway, config(o, workers=2, gateway='drain = "2s"; policies = ( { type = "access-log"; path = "@DIR@/access.log"; } );'))
+    g.stable = False
+    seed = random.randrange(1 << 30)
+    print("seed", seed)
+    rnd = random.Random(seed)
+    with Load(g, kept=3, fresh=2) as load:
+        for _ in range(40):
+            pid = pid_file(g)
+            if pid and alive(pid):
+                g.adopt(pid)
+                try:
+                    os.kill(pid, rnd.choice([signal.SIGHUP, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2]))
+                except ProcessLookupError:
+                    pass
+            load.more(rnd.randrange(1, 40))
+        load.more(50)
+    assert not load.bad, load.bad[:5]
+
+    def settled():
+        pid = pid_file(g)
+        return pid and alive(pid) and pid == main_pid_or_first(g) and len(set(p for p in g.all_pids() if parent_of(p) not in g.all_pids())) == 1
+    wait_for(settled, "one master", timeout=40)
+    g.adopt(pid_file(g))
+    assert len(g.workers()) == 2
+    g.write(config(o, workers=2, routes='{ match = "* /*"; respond = 204; }'))
+    g.signal(signal.SIGHUP)
+
+    def new():
+        return g.get("/").status == 204
+    wait_for(new, "the last configuration")
+
+
+def main_pid_or_first(g):
+    return main_pid(g) or g.proc.pid
 
 
 def test_serves_afterwards(gateway, origin):
