@@ -111,7 +111,8 @@ const struct conf_field gateway_rows[] = {
 	CONF_END
 };
 
-/* An ordinary user cannot write where the service does: what was left out lies in the home then. */
+/* An ordinary user cannot write where the service does: what was left out lies in the
+ * home then. */
 static void
 own_directory(struct conf_load *l, struct str *dir, const char *base, const char *below)
 {

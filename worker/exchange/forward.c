@@ -113,8 +113,9 @@ repeatable(const struct exchange *x, enum fault f)
 	case FAULT_RETRY_UNSENT:
 		return !x->head_sent;
 	case FAULT_RETRY_SAFE:
-		return !x->head_sent || (x->reused && !x->interim &&
-					 method_idempotent((enum method)x->request.method));
+		return !x->head_sent ||
+		       (x->reused && !x->interim &&
+			method_idempotent((enum method)x->request.method));
 	default:
 		return false;
 	}

@@ -67,7 +67,7 @@ send_interim(struct h1 *h, const struct msg *m)
 		h->rx = RX_TUNNEL;
 		h->close = true;
 	} else if (h->minor0 || h->wire.held.len > OUTBOX) {
-		return;                         /* it would not be understood, or not in time */
+		return; /* it would not be understood, or not in time */
 	}
 	put_head(h, m, &head);
 }
@@ -167,7 +167,7 @@ h1_send_body(struct stream *s, struct str bytes, bool end)
 		wire_send(&h->wire, bytes);
 		if (end) {
 			wire_shut(&h->wire);
-			wire_flush(h->wire.loop);       /* what is left is held: it counts */
+			wire_flush(h->wire.loop); /* what is left is held: it counts */
 		}
 		break;
 	default:
