@@ -91,6 +91,16 @@ diag_note(struct diag *d, struct where w, const char *fmt, ...)
 	va_end(args);
 }
 
+void
+diag_undo(struct diag *d, const struct diag *before)
+{
+	d->last = before->last;
+	*d->last = NULL;
+	d->errors = before->errors;
+	d->warnings = before->warnings;
+	d->dropping = before->dropping;
+}
+
 struct where
 where_in(struct where w, size_t offset, size_t len)
 {

@@ -63,6 +63,9 @@ void diag_warn(struct diag *, int code, struct where, const char *fmt, ...)
 void diag_note(struct diag *, struct where, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* Takes back what was found since `before`, a copy. */
+void diag_undo(struct diag *, const struct diag *before);
+
 /* The place `offset` bytes into the string value at `w`, `len` bytes long. */
 struct where where_in(struct where w, size_t offset, size_t len);
 

@@ -87,6 +87,8 @@ value(struct dump *d, const struct conf_field *r, const struct conf_node *n, int
 	struct str s;
 
 	switch (conf_kind_of(n)) {
+	case CONF_NODE_BROKEN: /* then nothing is printed at all */
+		break;
 	case CONF_NODE_BOOL:
 		fputs(n->number ? "true" : "false", d->out);
 		break;

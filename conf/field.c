@@ -90,6 +90,7 @@ found(struct arena *a, const struct conf_node *n)
 						    n->text.len > 40 ? "…" : "").at;
 	case CONF_NODE_GROUP:   return "a group";
 	case CONF_NODE_LIST:    return "a list";
+	case CONF_NODE_BROKEN:  break;
 	}
 	return "something else";
 }
@@ -100,6 +101,8 @@ wrong_type(struct conf_load *l, const struct conf_node *n, const char *key,
 {
 	struct str name = key ? str_of(key) : conf_name_of(n);
 
+	if (n->kind == CONF_NODE_BROKEN)
+		return -1;
 	if (name.len)
 		conf_error(l, 205, conf_where(n), "\"%.*s\" cannot be %s; write %s",
 			   STR_ARG(name), found(&l->scratch, n), right);
@@ -292,6 +295,10 @@ int
 conf_fill_one(struct conf_load *l, const struct conf_field *r, const struct conf_node *n,
 	      void *to)
 {
+	if (n->kind == CONF_NODE_BROKEN) {
+		l->model->uses_broken |= r->parse == uses_parse;
+		return -1;
+	}
 	switch (r->kind) {
 	case CONF_KIND_BOOL:
 		if (n->kind != CONF_NODE_BOOL)
@@ -381,8 +388,10 @@ row_of(const struct conf_field *rows, struct str key)
 static int
 missing(struct conf_load *l, const struct conf_node *group, const struct conf_field *r)
 {
-	conf_error(l, 208, group->name_len ? conf_name_where(group) : conf_where(group),
-		   "\"%s\" is missing: %s", r->key, r->help);
+	if (!group->damaged)
+		conf_error(l, 208,
+			   group->name_len ? conf_name_where(group) : conf_where(group),
+			   "\"%s\" is missing: %s", r->key, r->help);
 	return -1;
 }
 

@@ -122,7 +122,8 @@ void conf_warn(struct conf_load *, int code, struct where, const char *fmt, ...)
 
 /* Reading a setting by hand, for CONF_VIA. Kinds are those that the language knows. */
 enum conf_node_kind { CONF_NODE_BOOL, CONF_NODE_INT, CONF_NODE_FLOAT, CONF_NODE_STRING,
-		      CONF_NODE_GROUP, CONF_NODE_LIST };        /* arrays are lists */
+		      CONF_NODE_GROUP, CONF_NODE_LIST,          /* arrays are lists */
+		      CONF_NODE_BROKEN };       /* its slip was said: nothing is known of it */
 enum conf_node_kind conf_kind_of(const struct conf_node *);
 struct str conf_name_of(const struct conf_node *);              /* empty in a list */
 struct where conf_where(const struct conf_node *);              /* of the value */

@@ -66,25 +66,19 @@ include_pattern(struct conf_load *l, struct source *s, struct str name, struct w
 	return result;
 }
 
-/* What an element of `include` says, even when its file has no values because of a
- * slip. */
 static bool
-include_name(struct conf_load *l, const struct conf_node *n, bool has_values,
-	     struct str *name)
+include_name(struct conf_load *l, const struct conf_node *n, struct str *name)
 {
 	if (n->kind != CONF_NODE_STRING) {
 		wrong_type(l, n, "include", "[ \"conf.d/*.conf\" ]");
 		return false;
 	}
 	*name = n->text;
-	if (!has_values && n->end - n->at >= 2)
-		*name = (struct str){ n->source->scan.text.at + n->at + 1,
-				      n->end - n->at - 2 };
 	return name->len;
 }
 
 static int
-includes(struct conf_load *l, struct source *s, bool has_values)
+includes(struct conf_load *l, struct source *s)
 {
 	const struct conf_node *list = conf_member(s->root, "include"), *child;
 	struct str name;
@@ -93,7 +87,7 @@ includes(struct conf_load *l, struct source *s, bool has_values)
 	if (!list)
 		return 0;
 	if (list->kind != CONF_NODE_LIST)
-		return include_name(l, list, has_values, &name)
+		return include_name(l, list, &name)
 			       ? wrong_type(l, list, "include",
 					    arena_printf(&l->scratch, "[ \"%.*s\" ]",
 							 STR_ARG(name))
@@ -105,7 +99,7 @@ includes(struct conf_load *l, struct source *s, bool has_values)
 		return -1;
 	}
 	for_each_child(child, list)
-		if (!include_name(l, child, has_values, &name) ||
+		if (!include_name(l, child, &name) ||
 		    include_pattern(l, s, name, conf_where(child)) < 0)
 			result = -1;
 	return result;
@@ -177,7 +171,10 @@ read_file(struct conf_load *l, struct source *from, struct where at, struct str 
 	result = source_read(s, at, &l->scratch, l->image, l->diag, &l->count);
 	if (!s->root)
 		return -1;
-	return includes(l, s, result == 0) < 0 ? -1 : result;
+	if (includes(l, s) < 0)
+		s->incomplete = true;
+	l->incomplete |= s->incomplete;
+	return s->incomplete ? -1 : result;
 }
 
 struct section {
@@ -221,6 +218,12 @@ merge(struct conf_load *l, struct section *into, const struct conf_node *n)
 	const struct conf_node *child, **all;
 	int result = 0;
 
+	if (to->kind == CONF_NODE_BROKEN || n->kind == CONF_NODE_BROKEN) {
+		if (to->kind == CONF_NODE_BROKEN)
+			*to = *n;
+		to->damaged = true;
+		return -1;
+	}
 	if (to->kind != CONF_NODE_GROUP || n->kind != CONF_NODE_GROUP)
 		return twice(l, to, n);
 	all = into->merged ? to->child : NULL;
@@ -231,6 +234,7 @@ merge(struct conf_load *l, struct section *into, const struct conf_node *n)
 		all[i] = to->child[i];
 	}
 	into->merged = true;
+	to->damaged |= n->damaged;
 	for_each_child(child, n) {
 		const struct conf_node *before =
 			map_get(&into->names, conf_name_of(child));
@@ -290,9 +294,8 @@ load_files(struct conf_load *l, const char *path)
 	l->model->file = full;
 	l->last_in_order = &l->main;
 
-	int result = read_file(l, NULL, (struct where){ 0 }, full);
-
-	if (result < 0)
+	read_file(l, NULL, (struct where){ 0 }, full);
+	if (!l->main || !l->main->root)
 		return -1;
 	merge_all(l);
 	return 0;

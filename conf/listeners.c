@@ -13,7 +13,7 @@ binds_parse(struct conf_load *l, const struct conf_node *n, struct str text,
 
 	(void)text, (void)w;
 	result = conf_fill_one(l, &row, n, &all);
-	if (result == 0 && !all.n) {
+	if (result == 0 && !all.n && !n->damaged) {
 		conf_error(l, 222, conf_where(n),
 			   "\"bind\" is empty: no client could connect");
 		return -1;
@@ -109,7 +109,7 @@ listeners_parse(struct conf_load *l, const struct conf_node *n, struct str text,
 	if (n->kind != CONF_NODE_GROUP)
 		return wrong_type(l, n, "listeners",
 				  "{ NAME: { bind = [ \"0.0.0.0:80\" ]; }; }");
-	if (!n->n)
+	if (!n->n && !n->damaged)
 		conf_error(l, 222, conf_where(n),
 			   "no listener is defined: no client could connect");
 	m->listeners = ARENA_NEWS(l->image, struct conf_listener, n->n);

@@ -59,10 +59,22 @@ const struct conf_field conf_rows[] = {
 	CONF_END
 };
 
+bool
+is_section(struct str name)
+{
+	for (const struct conf_field *r = conf_rows; r->key; r++)
+		if (str_eq(name, str_of(r->key)))
+			return true;
+	return false;
+}
+
 static void
 check_present(struct conf_load *l)
 {
 	struct where w = { .file = l->main->name };
+
+	if (l->incomplete)
+		return;
 
 	if (!conf_member(l->root, "listeners"))
 		conf_error(l, 222, w,
@@ -71,6 +83,14 @@ check_present(struct conf_load *l)
 	if (!conf_member(l->root, "services"))
 		conf_error(l, 222, w,
 			   "there is no section services: nothing would be answered");
+}
+
+bool
+section_whole(const struct conf_load *l, const char *section)
+{
+	const struct conf_node *n = conf_member(l->root, section);
+
+	return !l->incomplete && (!n || (n->kind != CONF_NODE_BROKEN && !n->damaged));
 }
 
 void
@@ -102,15 +122,23 @@ load_run(struct conf_load *l, const char *path)
 }
 
 struct conf_model *
-conf_load(const char *path, struct arena *image, const struct conf_type *const *types,
+conf_read(const char *path, struct arena *image, const struct conf_type *const *types,
 	  struct diag *d)
 {
 	struct conf_load l;
 
 	load_begin(&l, image, types, d);
-
-	int result = load_run(&l, path);
-
+	load_run(&l, path);
 	load_end(&l);
-	return result < 0 ? NULL : l.model;
+	return l.root ? l.model : NULL;
+}
+
+struct conf_model *
+conf_load(const char *path, struct arena *image, const struct conf_type *const *types,
+	  struct diag *d)
+{
+	int errors = d->errors;
+	struct conf_model *m = conf_read(path, image, types, d);
+
+	return d->errors > errors ? NULL : m;
 }

@@ -13,6 +13,12 @@
 struct conf_model *conf_load(const char *path, struct arena *image,
 			     const struct conf_type *const *types, struct diag *diag);
 
+/* The same, and the model also when there were errors (diag->errors), so that who compiles
+ * it finds what else is wrong: texts may be missing (`at` is NULL), routes have no
+ * upstream, policies no type. Nothing can be served from it. NULL when there is no file. */
+struct conf_model *conf_read(const char *path, struct arena *image,
+			     const struct conf_type *const *types, struct diag *diag);
+
 /* The whole effective configuration, defaults included, in the same language; secrets are
  * masked. `types` as above. Returns -1 when it could not be loaded (see diag). */
 int conf_dump(const char *path, const struct conf_type *const *types, struct diag *diag,

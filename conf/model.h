@@ -134,6 +134,7 @@ struct conf_route {
 		struct conf_strs client;                       /* addresses or prefixes */
 	} when;
 	enum conf_action action;
+	bool broken;                    /* it has errors: parts may be missing */
 	struct conf_split *to;
 	size_t nto;
 	struct str rewrite, redirect;   /* templates; empty: none */
@@ -172,6 +173,7 @@ struct conf_service {
 	struct str name;
 	struct where where;
 	uint32_t index;
+	bool broken;                    /* it has errors: parts may be missing */
 	struct conf_domain *domains;
 	size_t ndomains;
 	const struct conf_listener **on; /* resolved; every listener when left out */
@@ -197,6 +199,7 @@ struct conf_model {
 	struct conf_service *services;
 	size_t nservices;
 	size_t nroutes;                 /* over all services */
+	bool uses_broken;               /* policies that are used may be missing */
 };
 
 #endif

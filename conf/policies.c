@@ -32,7 +32,8 @@ type_of(struct conf_load *l, const struct conf_node *n, uint32_t *index)
 	int k = 0;
 
 	if (!t) {
-		conf_error(l, 208, n->name_len ? conf_name_where(n) : conf_where(n),
+		if (!n->damaged)
+			conf_error(l, 208, n->name_len ? conf_name_where(n) : conf_where(n),
 			   "\"type\" is missing: what the policy does");
 		return NULL;
 	}
@@ -82,14 +83,15 @@ policy(struct conf_load *l, const struct conf_node *n)
 
 	if (n->kind != CONF_NODE_GROUP) {
 		wrong_type(l, n, NULL, "{ type = \"…\"; }");
-		return NULL;
+		if (!n->name_len)
+			return NULL;
 	}
 	p->name = arena_str(l->image, conf_name_of(n));
 	p->where = n->name_len ? conf_name_where(n) : conf_where(n);
 
 	struct reader_scope before = reader_begin(l, "policy", p->name);
 
-	p->type = type_of(l, n, &p->type_index);
+	p->type = n->kind == CONF_NODE_GROUP ? type_of(l, n, &p->type_index) : NULL;
 	if (p->type) {
 		int errors = l->diag->errors;
 
@@ -146,7 +148,7 @@ used(struct conf_load *l, const struct conf_node *n)
 
 	struct conf_policy *p = map_get(&l->policies, name);
 
-	if (p)
+	if (p || !section_whole(l, "policies"))
 		return p;
 
 	const char *hint = suggest_name(&l->scratch, name, &l->policies, &near);
@@ -175,6 +177,7 @@ uses_parse(struct conf_load *l, const struct conf_node *n, struct str text,
 					  .at);
 	if (n->kind != CONF_NODE_LIST)
 		return wrong_type(l, n, "policies", "a list of names: [ \"NAME\" ]");
+	l->model->uses_broken |= n->kind != CONF_NODE_LIST || n->damaged;
 	u->at = ARENA_NEWS(l->image, struct conf_use, n->n);
 	for_each_child(child, n) {
 		struct conf_policy *p = used(l, child);
@@ -188,3 +191,4 @@ uses_parse(struct conf_load *l, const struct conf_node *n, struct str text,
 	}
 	return result;
 }
+	l->model->uses_broken |= result < 0;

@@ -24,6 +24,7 @@ struct conf_load {
 	struct str top;                 /* directory of the main file */
 	size_t count;                   /* nodes */
 	struct conf_node *root;         /* of all files, merged */
+	bool incomplete;                /* by slips: sections may be missing */
 	/* What is read, for messages: route "create". */
 	const char *kind;               /* NULL: no need to say */
 	struct str name;
@@ -44,6 +45,10 @@ void load_end(struct conf_load *);
 int load_files(struct conf_load *, const char *path);
 
 /* What is read from now on; returns what it was, for reader_end(). */
+/* Whether every name of a section is known: a slip in a file may have swallowed some, and
+ * then what is not found is no finding. */
+bool section_whole(const struct conf_load *, const char *section);
+
 struct reader_scope { const char *kind; struct str name; };
 struct reader_scope reader_begin(struct conf_load *, const char *kind, struct str name);
 void reader_end(struct conf_load *, struct reader_scope);

@@ -53,6 +53,8 @@ split(struct conf_load *l, const struct conf_node *n, struct conf_split *s)
 		u->used = true;
 		return 0;
 	}
+	if (!section_whole(l, "upstreams"))
+		return -1;
 
 	const char *hint = suggest_name(&l->scratch, g.upstream, &l->upstreams, &near);
 
@@ -94,7 +96,7 @@ to_parse(struct conf_load *l, const struct conf_node *n, struct str text, struct
 			result = -1;
 		total += r->to[r->nto++].weight;
 	}
-	if (!total && result == 0) {
+	if (!total && result == 0 && !n->damaged) {
 		conf_error(l, 216, conf_where(n),
 			   n->n ? "all weights are 0: no upstream could ever be chosen"
 				: "\"to\" is empty");
@@ -280,7 +282,7 @@ action(struct conf_load *l, const struct conf_node *n, struct conf_route *r, boo
 		r->action = (enum conf_action)i;
 	}
 	/* A slip in a name may be why there is none. */
-	if (first || !clean)
+	if (first || !clean || n->damaged)
 		return 0;
 	conf_error(l, 215, conf_where(n),
 		   "it does nothing: one of \"to\", \"redirect\" and \"respond\" is "
@@ -319,6 +321,7 @@ route(struct conf_load *l, const struct conf_node *n, struct conf_route *r, size
 			  "timeout.response is longer than timeout.total and never "
 			  "strikes");
 	reader_end(l, before);
+	r->broken = result < 0;
 	return result;
 }
 
@@ -335,7 +338,7 @@ routes_parse(struct conf_load *l, const struct conf_node *n, struct str text,
 	if (n->kind != CONF_NODE_LIST)
 		return wrong_type(l, n, "routes",
 				  "a list: ( { match = \"* /*\"; to = \"UPSTREAM\"; } )");
-	if (!n->n)
+	if (!n->n && !n->damaged)
 		conf_error(l, 222, conf_where(n),
 			   "\"routes\" is empty: nothing would be answered");
 	s->routes = ARENA_NEWS(l->image, struct conf_route, n->n);
@@ -345,6 +348,7 @@ routes_parse(struct conf_load *l, const struct conf_node *n, struct str text,
 		if (child->kind != CONF_NODE_GROUP) {
 			result = wrong_type(l, child, "routes",
 					    "{ match = \"* /*\"; to = \"UPSTREAM\"; }");
+			r->broken = true;
 			continue;
 		}
 		if (route(l, child, r, s->nroutes) < 0)

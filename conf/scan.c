@@ -158,12 +158,23 @@ escape(struct scan *s, uint32_t at)
 static uint32_t
 torn(struct scan *s, uint32_t at)
 {
-	uint32_t end = at + 1;
+	uint32_t end = at + 1, comma = 0;
+	unsigned depth = 0;
 
 	diag_error(s->diag, 101, scan_where(s, at, at + 1), "this string is not closed");
 	s->torn = true;
-	while (end < s->text.len && !strchr(";,)]}\n", s->text.at[end]))
-		end++;
+	for (; end < s->text.len && !strchr(";\n", s->text.at[end]); end++) {
+		char c = s->text.at[end];
+
+		if (c == ',' && !comma)
+			comma = end;
+		/* The next string begins: this one ended before it. */
+		if (c == '"' && comma)
+			return comma;
+		depth += c == '{' || c == '[' || c == '(';
+		if ((c == '}' || c == ']' || c == ')') && !depth--)
+			break;
+	}
 	return end;
 }
 

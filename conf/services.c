@@ -40,7 +40,7 @@ domains_parse(struct conf_load *l, const struct conf_node *n, struct str text,
 
 	(void)text, (void)w;
 	result = conf_fill_one(l, &row, n, &all);
-	if (result == 0 && !all.n) {
+	if (result == 0 && !all.n && !n->damaged) {
 		conf_error(l, 222, conf_where(n),
 			   "\"domains\" is empty: no request would come here");
 		return -1;
@@ -76,7 +76,7 @@ on_parse(struct conf_load *l, const struct conf_node *n, struct str text, struct
 	(void)text, (void)w;
 	if (conf_fill_one(l, &row, n, &all) < 0)
 		return -1;
-	if (!all.n) {
+	if (!all.n && !n->damaged) {
 		conf_error(l, 222, conf_where(n),
 			   "\"on\" is empty: no request would come here; leave it out "
 			   "for every listener");
@@ -92,6 +92,10 @@ on_parse(struct conf_load *l, const struct conf_node *n, struct str text, struct
 			continue;
 		}
 
+		result = -1;
+		if (!all.at[i].at || !section_whole(l, "listeners"))
+			continue;
+
 		const char *hint =
 			suggest_name(&l->scratch, all.at[i], &l->listeners, &near);
 
@@ -101,7 +105,6 @@ on_parse(struct conf_load *l, const struct conf_node *n, struct str text, struct
 			diag_note(l->diag, ((struct conf_listener *)near)->where,
 				  "\"%.*s\" is defined here",
 				  STR_ARG(((struct conf_listener *)near)->name));
-		result = -1;
 	}
 	return result;
 }
@@ -145,7 +148,7 @@ services_parse(struct conf_load *l, const struct conf_node *n, struct str text,
 	if (n->kind != CONF_NODE_GROUP)
 		return wrong_type(l, n, "services",
 				  "{ NAME: { domains = [ \"*\" ]; routes = ( … ); }; }");
-	if (!n->n)
+	if (!n->n && !n->damaged)
 		conf_error(l, 222, conf_where(n),
 			   "no service is defined: nothing would be answered");
 	m->services = ARENA_NEWS(l->image, struct conf_service, n->n);
@@ -158,9 +161,10 @@ services_parse(struct conf_load *l, const struct conf_node *n, struct str text,
 
 		struct reader_scope before = reader_begin(l, "service", s->name);
 
-		if (conf_fill(l, child, service_rows, s) < 0)
+		s->broken = conf_fill(l, child, service_rows, s) < 0 || child->damaged;
+		if (s->broken)
 			result = -1;
-		else if (!conf_member(child, "on"))
+		if (!conf_member(child, "on"))
 			everywhere(l, s);
 		reader_end(l, before);
 	}

@@ -24,6 +24,16 @@ struct feed {
 	bool failed;
 };
 
+/* Of these no value is known. */
+static void
+forget(struct conf_node *n)
+{
+	for (uint32_t i = 0; n->bracket && i < n->n; i++)
+		forget((struct conf_node *)n->child[i]);
+	if (!n->bracket)
+		n->kind = CONF_NODE_BROKEN;
+}
+
 static int
 pair(struct feed *f, struct conf_node *n, const config_setting_t *s)
 {
@@ -85,6 +95,8 @@ flush(struct feed *f)
 			   config_error_line(&c));
 		f->failed = true;
 	}
+	for (size_t i = 0; !ok && i < f->npending; i++)
+		forget(f->pending[i]);
 	config_destroy(&c);
 	f->npending = 0;
 	f->len = 0;
@@ -118,6 +130,8 @@ append(struct feed *f, struct conf_node *n)
 static void
 feed(struct feed *f, struct conf_node *n, bool alone)
 {
+	if (n->kind == CONF_NODE_BROKEN)
+		return;
 	if (!n->bracket || (!alone && !n->apart && n->end - n->at <= PIECE)) {
 		append(f, n);
 		return;
@@ -154,16 +168,11 @@ source_parse(struct source *s, struct str text, struct arena *a, struct arena *s
 
 	scan_init(&s->scan, a, s->name, text, d);
 	s->root = tree_read(s, a, d, count);
-
-	/* A name that stands twice does not keep the rest from being checked. */
-	int twice = 0;
-
-	for (const struct diag_item *i = d->first; i; i = i->next)
-		twice += i->code == 111 && i->level == DIAG_ERROR &&
-			 i->where.file == s->name;
-	if (d->errors - errors > twice)
-		return -1;
-	return values(s, strings, d);
+	if (d->errors < SCAN_ERRORS_MAX)
+		values(s, strings, d);
+	else
+		forget(s->root);
+	return d->errors > errors ? -1 : 0;
 }
 
 static void

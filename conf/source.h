@@ -20,6 +20,8 @@ struct source {
 	uint64_t device, inode;         /* of the file, against loops */
 	bool readable_by_all;
 	unsigned depth;                 /* of includes; 0: the main file */
+	bool incomplete;                /* by its slips: sections of it may be missing */
+	bool loose;                     /* its brackets do not add up */
 };
 
 /* A setting: 48 bytes, as there may be millions. Places are offsets in the text. */
@@ -32,6 +34,7 @@ struct conf_node {
 	uint8_t bracket;                /* '{' '[' '('; 0: a scalar */
 	bool apart; /* libconfig is given its children one by one, see source.c */
 	bool dropped;                   /* a duplicate: nobody looks at it */
+	bool damaged;                   /* by a slip in it, children may be missing */
 	union {
 		struct str text;        /* STRING: escapes replaced */
 		long long number;       /* INT and BOOL */
@@ -47,10 +50,15 @@ enum {
 	TREE_APART = 64,      /* groups above are given to libconfig in pieces */
 };
 
-/* The settings of a file. All that is wrong goes to the diag. `count` is of nodes so far.
- */
+/* The settings of a file. All that is wrong goes to the diag, and what is beyond doubt
+ * stays in the tree, so that it is checked in the same run: a setting whose value has a
+ * slip is BROKEN, a group that lost settings is damaged, and a section whose brackets do
+ * not add up is BROKEN as a whole. `count` is of nodes so far. */
 struct conf_node *
 tree_read(struct source *, struct arena *, struct diag *, size_t *count);
+
+/* Whether it is the name of a section of the language. */
+bool is_section(struct str name);
 
 /* Takes names that stand twice out of a group and says so. */
 void drop_duplicates(struct conf_node *group, struct arena *, struct diag *);
@@ -59,8 +67,8 @@ void drop_duplicates(struct conf_node *group, struct arena *, struct diag *);
 int source_identify(struct source *, struct where included, struct diag *);
 
 /* Reads a file and parses it: fills `scan` and `root`. Strings are put in `strings`.
- * A file that cannot be read is an error at `included`. -1 when anything is wrong that
- * keeps its values from being known; a name that stands twice does not. */
+ * A file that cannot be read is an error at `included`: then `root` is NULL. -1 when
+ * anything is wrong. */
 int source_read(struct source *, struct where included, struct arena *,
 		struct arena *strings, struct diag *, size_t *count);
 

@@ -175,7 +175,9 @@ unknown_key(struct conf_load *l, const struct conf_node *group,
 	struct arena *a = &l->scratch;
 	const char *const *known = keys(a, rows);
 
-	(void)group;
+	/* It may belong to a group that ended too early. */
+	if (group == l->root && child->source->loose)
+		return;
 	for (const struct conf_field *r = rows; r->key; r++)
 		for (const struct conf_field *s = r->kind == CONF_KIND_GROUP ? r->sub
 									     : NULL;

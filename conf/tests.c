@@ -51,6 +51,8 @@ test(struct conf_load *l, const struct conf_node *n, struct conf_test *t)
 			t->expect_where = conf_where(k);
 		expects |= k != NULL;
 	}
+	if (!expects && n->damaged)
+		return -1;
 	if (!expects) {
 		conf_error(l, 229, t->where,
 			   "the test expects nothing: service, route, path, upstream, "
@@ -73,6 +75,8 @@ test(struct conf_load *l, const struct conf_node *n, struct conf_test *t)
 	k = conf_member(n, "on");
 	if (!k || map_get(&l->listeners, t->on))
 		return 0;
+	if (!section_whole(l, "listeners"))
+		return -1;
 	conf_error(l, 204, conf_where(k), "no listener \"%.*s\"%s", STR_ARG(t->on),
 		   suggest_name(&l->scratch, t->on, &l->listeners, &near));
 	return -1;

@@ -1,41 +1,6 @@
-#include "conf/source.h"
-
-struct tree {
-	struct source *source;
-	struct scan *scan;
-	struct arena *arena;
-	struct diag *diag;
-	struct scan_token tok;
-	uint32_t last_end;              /* of the token before */
-	const struct conf_node **stack; /* children of open containers */
-	size_t nstack;
-	struct scan_token open[TREE_DEPTH + 1];
-	unsigned depth;
-	struct scan_token suspect; /* an opening bracket whose closing one stands oddly */
-	bool suspected, stopped;
-	size_t *count;
-};
+#include "conf/tree.h"
 
 static struct conf_node *value(struct tree *);
-
-static void
-advance(struct tree *t)
-{
-	t->last_end = t->tok.end;
-	t->tok = scan_next(t->scan);
-}
-
-static struct where
-place(const struct tree *t, struct scan_token tok)
-{
-	return scan_where(t->scan, tok.at, tok.end);
-}
-
-static char
-first(const struct tree *t, struct scan_token tok)
-{
-	return tok.end > tok.at ? t->scan->text.at[tok.at] : '\0';
-}
 
 static struct str
 text(const struct tree *t, struct scan_token tok)
@@ -43,52 +8,11 @@ text(const struct tree *t, struct scan_token tok)
 	return (struct str){ t->scan->text.at + tok.at, tok.end - tok.at };
 }
 
-static void
-stop(struct tree *t)
-{
-	t->stopped = true;
-	t->scan->at = (uint32_t)t->scan->text.len;
-	t->tok = (struct scan_token){ SCAN_END, t->scan->at, t->scan->at };
-}
-
-/* Nobody reads a thousand errors, and a hostile file has millions. */
-static void
-give_up(struct tree *t)
-{
-	if (t->diag->errors >= SCAN_ERRORS_MAX)
-		stop(t);
-}
-
-/* After a string without end, brackets that do not add up are its fault: one finding is
- * enough. */
-static bool
-lost(struct tree *t)
-{
-	if (t->scan->torn)
-		stop(t);
-	return t->scan->torn;
-}
-
 static bool
 starts_value(enum scan_kind k)
 {
 	return k == SCAN_BOOL || k == SCAN_INT || k == SCAN_LONG || k == SCAN_FLOAT ||
 	       k == SCAN_STRING || k == SCAN_WORD || k == SCAN_OPEN;
-}
-
-static char
-closer(char open)
-{
-	return open == '{' ? '}' : open == '[' ? ']' : ')';
-}
-
-/* Whether = or : comes after the current token. */
-static bool
-assign_follows(const struct tree *t)
-{
-	struct str rest = str_trim(str_from(t->scan->text, t->tok.end));
-
-	return rest.len && (*rest.at == '=' || *rest.at == ':');
 }
 
 static bool
@@ -102,19 +26,19 @@ first_on_line(const struct tree *t)
 static void
 recover(struct tree *t, bool in_list)
 {
-	while (!t->stopped) {
+	while (!t->stopped && !t->unwinding) {
 		if (t->tok.kind == SCAN_END || t->tok.kind == SCAN_CLOSE ||
-		    t->tok.kind == SCAN_SEMICOLON)
+		    t->tok.kind == SCAN_SEMICOLON || (t->sure && tree_at_section(t)))
 			return;
 		if (in_list && t->tok.kind == SCAN_COMMA)
 			return;
 		if (!in_list && t->tok.kind == SCAN_NAME && first_on_line(t) &&
-		    assign_follows(t))
+		    tree_assign_follows(t))
 			return;
 		if (t->tok.kind == SCAN_OPEN)
 			value(t);
 		else
-			advance(t);
+			tree_advance(t);
 	}
 }
 
@@ -128,9 +52,9 @@ node(struct tree *t, enum conf_node_kind kind)
 	n->at = t->tok.at;
 	n->end = t->tok.end;
 	if (++*t->count > TREE_NODES && !t->stopped) {
-		diag_error(t->diag, 113, place(t, t->tok), "more than %d settings in all",
+		diag_error(t->diag, 113, tree_place(t, t->tok), "more than %d settings in all",
 			   TREE_NODES);
-		stop(t);
+		tree_stop(t);
 	}
 	return n;
 }
@@ -142,88 +66,37 @@ push(struct tree *t, const struct conf_node *child)
 	t->stack[t->nstack++] = child;
 }
 
-static uint32_t
-indent(const struct tree *t, uint32_t at, bool *leads)
-{
-	uint32_t from = t->scan->lines[scan_line(t->scan, at)], p = from;
-
-	while (p < at && (t->scan->text.at[p] == ' ' || t->scan->text.at[p] == '\t'))
-		p++;
-	*leads = p == at;
-	return p - from;
-}
-
-/* A closing bracket that stands alone on its line, further left than the line that it
- * closes: often the sign that an inner bracket was forgotten. */
 static void
-suspect(struct tree *t, struct scan_token open)
+break_node(struct conf_node *n)
 {
-	bool leads, ignored;
-
-	if (t->suspected || scan_line(t->scan, open.at) == scan_line(t->scan, t->tok.at))
-		return;
-
-	uint32_t here = indent(t, t->tok.at, &leads),
-		 there = indent(t, open.at, &ignored);
-
-	if (leads && here < there) {
-		t->suspect = open;
-		t->suspected = true;
-	}
+	n->kind = CONF_NODE_BROKEN;
+	n->bracket = 0;
+	n->n = 0;
+	n->apart = true;
 }
 
+/* Stands for what was passed over. */
+static struct conf_node *
+broken(struct tree *t, struct scan_token tok)
+{
+	struct conf_node *n = node(t, CONF_NODE_BROKEN);
+
+	n->at = tok.at;
+	n->end = tok.end;
+	break_node(n);
+	return n;
+}
+
+/* Hands the children since `base` to their container. `errors` were there before it. */
 static void
-unclosed(struct tree *t)
-{
-	if (t->stopped || lost(t))
-		return;
-
-	struct scan_token open = t->suspected ? t->suspect : t->open[t->depth];
-
-	diag_error(t->diag, 102, place(t, open), "this %c is not closed", first(t, open));
-	stop(t);
-}
-
-/* At a closing bracket: whether the innermost container ends here, well or not. */
-static bool
-closes(struct tree *t)
-{
-	char c = first(t, t->tok);
-	unsigned d = t->depth;
-
-	if (d && closer(first(t, t->open[d])) == c) {
-		suspect(t, t->open[d]);
-		return true;
-	}
-	if (lost(t))
-		return true;
-	while (d && closer(first(t, t->open[d])) != c)
-		d--;
-	if (d) {
-		struct scan_token open = t->open[t->depth];
-
-		diag_error(t->diag, 102, place(t, open),
-			   "this %c is not closed before the %c in line %u",
-			   first(t, open), c, place(t, t->tok).line);
-		return true;
-	}
-	diag_error(t->diag, 103, place(t, t->tok), "this %c closes nothing", c);
-	advance(t);
-	if (t->tok.kind == SCAN_SEMICOLON)
-		advance(t);
-	return false;
-}
-
-/* Hands the children since `base` to their container. */
-static void
-adopt(struct tree *t, struct conf_node *n, size_t base)
+adopt(struct tree *t, struct conf_node *n, size_t base, int errors)
 {
 	n->n = (uint32_t)(t->nstack - base);
 	n->child = arena_alloc(t->arena, n->n * sizeof(*n->child) + 1);
 	if (n->n)
 		memcpy(n->child, t->stack + base, n->n * sizeof(*n->child));
 	t->nstack = base;
-	n->apart = n->n > TREE_APART;
+	n->apart = n->n > TREE_APART || t->diag->errors > errors;
 	if (n->kind == CONF_NODE_GROUP)
 		drop_duplicates(n, t->arena, t->diag);
 	for (uint32_t i = 0; i < n->n && !n->apart; i++)
@@ -267,17 +140,19 @@ bare_word(struct tree *t)
 
 static void
 array_element(struct tree *t, const struct conf_node *list, size_t base,
-	      const struct conf_node *n, struct scan_token tok)
+	      struct conf_node *n, struct scan_token tok)
 {
-	if (list->bracket != '[')
+	if (list->bracket != '[' || n->kind == CONF_NODE_BROKEN)
 		return;
 	if (n->bracket)
-		diag_error(t->diag, 116, place(t, tok),
+		diag_error(t->diag, 116, tree_place(t, tok),
 			   "an array in [ ] holds no groups or lists; use a list in ( )");
-	else if (t->nstack > base &&
-		 (t->stack[base]->kind != n->kind || t->stack[base]->apart != n->apart))
-		diag_error(t->diag, 116, place(t, tok),
+	else if (t->nstack > base && t->stack[base]->kind != CONF_NODE_BROKEN &&
+		 (t->stack[base]->kind != n->kind || t->stack[base]->apart != n->apart)) {
+		diag_error(t->diag, 116, tree_place(t, tok),
 			   "an array in [ ] holds values of one kind; use a list in ( )");
+		break_node(n);
+	}
 }
 
 /* After a semicolon inside a list: a separator gone wrong, or a bracket that is
@@ -287,20 +162,21 @@ semicolon_in_list(struct tree *t)
 {
 	struct scan_token semicolon = t->tok, open = t->open[t->depth];
 
-	advance(t);
+	tree_advance(t);
 	if (starts_value(t->tok.kind)) {
-		diag_error(t->diag, 107, place(t, semicolon),
+		diag_error(t->diag, 107, tree_place(t, semicolon),
 			   "elements are separated by a comma, not by a semicolon");
 		return true;
 	}
-	if (t->tok.kind == SCAN_CLOSE && first(t, t->tok) == closer(first(t, open))) {
-		diag_error(t->diag, 107, place(t, semicolon),
+	if (t->tok.kind == SCAN_CLOSE && tree_first(t, t->tok) == tree_closer(tree_first(t, open))) {
+		diag_error(t->diag, 107, tree_place(t, semicolon),
 			   "no semicolon stands before the end of a list");
 		return true;
 	}
-	if (!lost(t))
-		diag_error(t->diag, 102, place(t, open),
-			   "this %c is not closed before the semicolon", first(t, open));
+	if (!tree_lost(t))
+		diag_error(t->diag, 102, tree_place(t, open),
+			   "this %c is not closed before the semicolon", tree_first(t, open));
+	t->loose = true;
 	return false;
 }
 
@@ -308,163 +184,202 @@ static void
 list_body(struct tree *t, struct conf_node *list)
 {
 	size_t base = t->nstack;
+	int errors = t->diag->errors - t->slip;
 	bool comma = true, any = false;
 	struct scan_token last = t->tok;
 
-	while (!t->stopped) {
-		give_up(t);
+	while (!t->stopped && !t->unwinding) {
+		tree_give_up(t);
 
 		struct scan_token tok = t->tok;
 
-		if (tok.kind == SCAN_END) {
-			unclosed(t);
+		if (tok.kind == SCAN_END || (t->sure && tree_at_section(t))) {
+			tree_unclosed(t);
 		} else if (tok.kind == SCAN_CLOSE) {
-			if (!closes(t))
+			if (!tree_closes(t))
 				continue;
 			if (any && comma)
-				diag_error(t->diag, 107, place(t, last),
+				diag_error(t->diag, 107, tree_place(t, last),
 					   "no comma stands after the last element");
 			break;
 		} else if (tok.kind == SCAN_COMMA) {
 			if (comma)
-				diag_error(t->diag, 107, place(t, tok),
+				diag_error(t->diag, 107, tree_place(t, tok),
 					   "one comma too many");
 			comma = true;
 			last = tok;
-			advance(t);
+			tree_advance(t);
 		} else if (tok.kind == SCAN_SEMICOLON) {
 			if (!semicolon_in_list(t))
 				break;
 			comma = true;
 			any = false;
 		} else if (tok.kind == SCAN_ASSIGN ||
-			   (tok.kind == SCAN_NAME && assign_follows(t))) {
-			diag_error(t->diag, 104, place(t, tok),
+			   (tok.kind == SCAN_NAME && tree_assign_follows(t))) {
+			diag_error(t->diag, 104, tree_place(t, tok),
 				   "elements of a list have no names; a group in it is "
 				   "written { … }");
+			list->damaged = true;
 			recover(t, true);
 		} else {
 			if (!comma)
-				diag_error(t->diag, 107, place(t, tok),
+				diag_error(t->diag, 107, tree_place(t, tok),
 					   "a comma is missing before this");
 
 			struct conf_node *n = value(t);
 
-			if (n) {
+			if (n)
 				array_element(t, list, base, n, tok);
-				push(t, n);
-			} else {
+			push(t, n ? n : broken(t, tok));
+			if (!n)
 				recover(t, true);
-			}
 			comma = false;
 			any = true;
 		}
 	}
-	adopt(t, list, base);
+	adopt(t, list, base, errors);
 }
 
-/* name = value; Returns NULL when there was a slip. */
+/* Between a name and what may be its value. False when there is none. */
+static bool
+assign(struct tree *t, struct scan_token name, bool odd)
+{
+	struct str is = text(t, name);
+
+	if (t->tok.kind == SCAN_ASSIGN) {
+		tree_advance(t);
+		if (t->tok.kind == SCAN_NAME || starts_value(t->tok.kind))
+			return true;
+	} else if (!odd && (starts_value(t->tok.kind) ||
+			    (t->tok.kind == SCAN_NAME && !first_on_line(t)))) {
+		bool bare = t->tok.kind == SCAN_NAME || t->tok.kind == SCAN_WORD;
+
+		diag_error(t->diag, 104, tree_place(t, t->tok),
+			   "there is no = between %.*s and its value%s", STR_ARG(is),
+			   bare ? ", which has no quotes either" : "");
+		return !bare;
+	} else if (odd) {
+		return false;
+	}
+	diag_error(t->diag, 119, tree_place(t, name), "%.*s has no value", STR_ARG(is));
+	return false;
+}
+
+/* name = value; *whole: false when reading has to find its feet again. NULL when not even
+ * the name is known. */
 static struct conf_node *
-setting(struct tree *t)
+setting(struct tree *t, bool *whole)
 {
 	struct scan_token name = t->tok;
 	bool odd = name.kind != SCAN_NAME;
 
-	advance(t);
+	*whole = false;
+
+	tree_advance(t);
 	if (odd && str_starts(text(t, name), STR("@include"))) {
-		diag_error(t->diag, 115, place(t, name),
+		diag_error(t->diag, 115, tree_place(t, name),
 			   "@include is not used here; write include = [ "
 			   "\"conf.d/*.conf\" ];");
 		if (t->tok.kind == SCAN_STRING)
-			advance(t);
+			tree_advance(t);
+		t->source->incomplete = true;
 		return NULL;
 	}
 	if (odd)
-		diag_error(t->diag, 109, place(t, name),
+		diag_error(t->diag, 109, tree_place(t, name),
 			   name.kind == SCAN_STRING
 				   ? "a name is not in quotes, and has letters, digits, "
 				     "- and _ only"
 				   : "this is no name; names begin with a letter and "
 				     "have letters, digits, - and _ only");
-	if (t->tok.kind == SCAN_ASSIGN) {
-		advance(t);
-		if (t->tok.kind != SCAN_NAME && !starts_value(t->tok.kind)) {
-			diag_error(t->diag, 119, place(t, name), "%.*s has no value",
-				   STR_ARG(text(t, name)));
-			return NULL;
-		}
-	} else if (!odd && (starts_value(t->tok.kind) ||
-			    (t->tok.kind == SCAN_NAME && !first_on_line(t)))) {
-		diag_error(t->diag, 104, place(t, t->tok),
-			   "there is no = between %.*s and its value",
-			   STR_ARG(text(t, name)));
-	} else {
-		if (!odd)
-			diag_error(t->diag, 119, place(t, name), "%.*s has no value",
-				   STR_ARG(text(t, name)));
-		return NULL;
-	}
 
-	struct conf_node *n = value(t);
+	struct conf_node *n = assign(t, name, odd) ? value(t) : NULL;
 
-	if (!n || odd)
+	*whole = n && !odd;
+	if (odd)
 		return NULL;
+	if (!n)
+		n = broken(t, name);
 	n->name_at = name.at;
 	n->name_len = name.end - name.at;
 	return n;
+}
+
+/* What of it lies where is not known. */
+static void
+section_is_loose(struct tree *t, struct conf_node *section)
+{
+	if (section)
+		break_node(section);
+	t->source->loose = true;
+	t->loose = false;
 }
 
 static void
 group_body(struct tree *t, struct conf_node *group)
 {
 	size_t base = t->nstack;
+	int errors = t->diag->errors - t->slip;
 	bool top = !t->depth;
 
-	while (!t->stopped) {
-		give_up(t);
-		if (t->tok.kind == SCAN_END) {
+	while (!t->stopped && !t->unwinding) {
+		tree_give_up(t);
+		if (t->tok.kind == SCAN_END || (!top && t->sure && tree_at_section(t))) {
 			if (!top)
-				unclosed(t);
+				tree_unclosed(t);
 			break;
 		}
 		if (t->tok.kind == SCAN_CLOSE) {
-			if (!closes(t))
+			if (!tree_closes(t)) {
+				t->source->loose |= top;
 				continue;
+			}
 			break;
 		}
 		if (t->tok.kind == SCAN_SEMICOLON || t->tok.kind == SCAN_COMMA) {
-			diag_error(t->diag, 107, place(t, t->tok), "one %s too many",
+			diag_error(t->diag, 107, tree_place(t, t->tok), "one %s too many",
 				   t->tok.kind == SCAN_COMMA ? "comma" : "semicolon");
-			advance(t);
+			tree_advance(t);
 			continue;
 		}
 		if (t->tok.kind == SCAN_OPEN || t->tok.kind == SCAN_ASSIGN) {
-			diag_error(t->diag, 109, place(t, t->tok),
+			diag_error(t->diag, 109, tree_place(t, t->tok),
 				   "a name is missing before this");
+			group->damaged = true;
 			recover(t, false);
 		} else if (top && t->nstack - base >= TREE_TOP) {
-			diag_error(t->diag, 113, place(t, t->tok),
+			diag_error(t->diag, 113, tree_place(t, t->tok),
 				   "more than %d settings at the top level", TREE_TOP);
-			stop(t);
+			tree_stop(t);
 		} else {
-			struct conf_node *n = setting(t);
+			bool whole;
+			struct conf_node *n = setting(t, &whole);
 
+			if (top && t->loose)
+				section_is_loose(t, n);
 			if (n)
 				push(t, n);
 			else
+				group->damaged = true;
+			if (!whole)
 				recover(t, false);
+			if (top && t->unwinding) {
+				t->unwinding = t->suspected = false;
+				t->scan->torn = false;
+				continue;
+			}
 		}
 		if (t->tok.kind == SCAN_SEMICOLON || t->tok.kind == SCAN_COMMA) {
-			advance(t);
+			tree_advance(t);
 		} else if (starts_value(t->tok.kind)) {
-			diag_error(t->diag, 107, place(t, t->tok),
+			diag_error(t->diag, 107, tree_place(t, t->tok),
 				   "a semicolon is missing before this");
 			recover(t, false);
 			if (t->tok.kind == SCAN_SEMICOLON)
-				advance(t);
+				tree_advance(t);
 		}
 	}
-	adopt(t, group, base);
+	adopt(t, group, base, errors);
 }
 
 static struct conf_node *
@@ -472,26 +387,27 @@ container(struct tree *t)
 {
 	struct scan_token open = t->tok;
 	struct conf_node *n =
-		node(t, first(t, open) == '{' ? CONF_NODE_GROUP : CONF_NODE_LIST);
+		node(t, tree_first(t, open) == '{' ? CONF_NODE_GROUP : CONF_NODE_LIST);
 
-	n->bracket = (uint8_t)first(t, open);
+	n->bracket = (uint8_t)tree_first(t, open);
 	if (t->stopped)
 		return n;
 	if (t->depth == TREE_DEPTH) {
-		diag_error(t->diag, 112, place(t, open),
+		diag_error(t->diag, 112, tree_place(t, open),
 			   "more than %d brackets are open here", TREE_DEPTH);
-		stop(t);
+		tree_stop(t);
 		return n;
 	}
 	t->open[++t->depth] = open;
-	advance(t);
+	tree_advance(t);
 	if (n->bracket == '{')
 		group_body(t, n);
 	else
 		list_body(t, n);
-	if (t->tok.kind == SCAN_CLOSE && first(t, t->tok) == closer((char)n->bracket)) {
+	if (!t->unwinding && t->tok.kind == SCAN_CLOSE &&
+	    tree_first(t, t->tok) == tree_closer((char)n->bracket)) {
 		n->end = t->tok.end;
-		advance(t);
+		tree_advance(t);
 	}
 	t->depth--;
 	return n;
@@ -521,28 +437,35 @@ value(struct tree *t)
 		break;
 	case SCAN_STRING:
 		n = node(t, CONF_NODE_STRING);
-		advance(t);
-		for (; t->tok.kind == SCAN_STRING; advance(t))
+		for (; t->tok.kind == SCAN_STRING; tree_advance(t)) {
 			n->end = t->tok.end;
+			if (t->slip)
+				break_node(n);
+		}
 		return n;
 	default:
 		bare_word(t);
-		advance(t);
+		tree_advance(t);
 		return NULL;
 	}
+	if (t->slip)
+		break_node(n);
 	if (!t->stopped)
-		advance(t);
+		tree_advance(t);
 	return n;
 }
 
-struct conf_node *
-tree_read(struct source *s, struct arena *a, struct diag *d, size_t *count)
+/* *lost: brackets did not add up, and something was left unread. */
+static struct conf_node *
+read_all(struct source *s, struct arena *a, struct diag *d, size_t *count, bool sure,
+	 bool *lost)
 {
 	struct tree t = {
-		.source = s, .scan = &s->scan, .arena = a, .diag = d, .count = count
+		.source = s, .scan = &s->scan, .arena = a, .diag = d, .count = count,
+		.sure = sure,
 	};
 
-	advance(&t);
+	tree_advance(&t);
 	t.last_end = 0;
 
 	struct conf_node *root = node(&t, CONF_NODE_GROUP);
@@ -551,5 +474,26 @@ tree_read(struct source *s, struct arena *a, struct diag *d, size_t *count)
 	root->end = (uint32_t)s->scan.text.len;
 	group_body(&t, root);
 	root->apart = true;
+	if (root->damaged || s->loose)
+		s->incomplete = true;
+	*lost = t.lost;
 	return root;
+}
+
+struct conf_node *
+tree_read(struct source *s, struct arena *a, struct diag *d, size_t *count)
+{
+	struct diag before = *d;
+	size_t nodes = *count;
+	uint32_t at = s->scan.at;
+	bool lost;
+	struct conf_node *root = read_all(s, a, d, count, false, &lost);
+
+	if (!lost)
+		return root;
+	diag_undo(d, &before);
+	*count = nodes;
+	s->scan.at = at;
+	s->scan.torn = false;
+	return read_all(s, a, d, count, true, &lost);
 }

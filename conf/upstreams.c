@@ -58,7 +58,7 @@ targets_parse(struct conf_load *l, const struct conf_node *n, struct str text,
 					  .at);
 	if (n->kind != CONF_NODE_LIST)
 		return wrong_type(l, n, "targets", "a list: [ \"http://host:port\" ]");
-	if (!n->n) {
+	if (!n->n && !n->damaged) {
 		conf_error(l, 222, conf_where(n),
 			   "\"targets\" is empty: there is nobody to answer");
 		return -1;
@@ -73,7 +73,7 @@ targets_parse(struct conf_load *l, const struct conf_node *n, struct str text,
 			result = -1;
 		total += t->weight;
 	}
-	if (!total && result == 0) {
+	if (!total && result == 0 && !n->damaged) {
 		conf_error(l, 216, conf_where(n),
 			   "all weights are 0: no target could ever be chosen");
 		return -1;

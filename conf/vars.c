@@ -17,6 +17,8 @@ unset(struct conf_load *l, const struct conf_node *n, size_t at, size_t len,
 	if (str_starts(what, STR("var:"))) {
 		struct str name = str_from(what, 4);
 
+		if (map_get(&l->vars, name) || !section_whole(l, "vars"))
+			return -1;
 		conf_error(l, 213, w, "no variable \"%.*s\" in the section vars%s",
 			   STR_ARG(name),
 			   suggest_name(&l->scratch, name, &l->vars, NULL));
@@ -47,7 +49,7 @@ lookup(struct conf_load *l, struct str what, struct str *value)
 
 	if (var)
 		*value = *var;
-	return var;
+	return var && var->at;
 }
 
 struct growing {

@@ -48,7 +48,7 @@ compile(const char *file, uint64_t generation, void *at, size_t room, struct sta
 	const struct build_setup *setup, struct build_answer *answer)
 {
 	struct arena image, findings;
-	struct conf_model *model;
+	const struct conf_model *model;
 	struct image *made = NULL;
 	struct diag d;
 
@@ -56,7 +56,7 @@ compile(const char *file, uint64_t generation, void *at, size_t room, struct sta
 	image.full = too_large;
 	arena_init(&findings, NULL, 0, FINDINGS_MAX);
 	diag_init(&d, &findings);
-	model = conf_load(file, &image, worker_types(), &d);
+	model = worker_read(file, &image, &d);
 	if (model && setup && setup->fn(setup->arg, &model->gateway, stats) < 0)
 		snprintf(answer->text, sizeof(answer->text), "it cannot be set up");
 	else {

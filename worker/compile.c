@@ -1,3 +1,4 @@
+#include "conf/load.h"
 #include "worker/dryrun.h"
 #include "worker/exchange/links.h"
 #include "worker/exchange/trust.h"
@@ -10,6 +11,9 @@ worker_types(void)
 {
 	static const struct conf_type *const types[] = {
 #define POLICY(id) &id##_policy.conf,
+/* Errors; more of them nobody reads. */
+enum { FINDINGS = 50 };
+
 #include "worker/policy/policies.def"
 #undef POLICY
 		NULL
@@ -22,16 +26,38 @@ struct image *
 worker_image(const struct conf_model *m, struct arena *arena, struct diag *diag)
 {
 	struct image *image = ARENA_NEW(arena, struct image);
-	struct router *router = route_compile(m, arena, diag);
+void
+worker_findings(const struct conf_model *m, struct arena *arena, struct diag *diag)
+{
+	const struct links *links;
+
+	if (diag->errors < FINDINGS)
+		links_compile(m, route_compile_partly(m, arena, diag), &links, arena,
+			      diag);
+}
+
+const struct conf_model *
+worker_read(const char *path, struct arena *arena, struct diag *diag)
+{
+	int errors = diag->errors;
+	const struct conf_model *m = conf_read(path, arena, worker_types(), diag);
+
+	if (diag->errors == errors)
+		return m;
+	if (m)
+		worker_findings(m, arena, diag);
+	return NULL;
+}
+
 	int errors = diag->errors;
 
 	image->magic = IMAGE_MAGIC;
 	image->model = m;
 	image->router = router;
 	image->trust = trust_compile(m, arena, diag);
-	/* What the chains say of captures would only repeat what is wrong with the
-	 * patterns. */
-	if (!router || links_compile(m, router, &image->links, arena, diag) < 0)
+	struct router *router = route_compile_partly(m, arena, diag);
+	links_compile(m, router, &image->links, arena, diag);
+	if (diag->errors > errors)
 		return NULL;
 	image->targets = upstream_compile(m, arena, diag);
 	return diag->errors == errors ? image : NULL;

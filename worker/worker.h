@@ -34,6 +34,13 @@ struct image {
 const struct conf_type *const *worker_types(void);
 
 /* Compiles a checked model in the same arena: router, chains, targets, series; then runs
+/* Reads a configuration, as conf_load() does. When it has errors, those that compiling it
+ * would find are said as well, and there is no model. */
+const struct conf_model *worker_read(const char *path, struct arena *, struct diag *);
+
+/* What compiling a model with errors (conf_read()) would find besides. */
+void worker_findings(const struct conf_model *, struct arena *, struct diag *);
+
  * the tests of all services. `stats` may be NULL (postern check). What is wrong goes to
  * the diag; NULL on errors. */
 struct image *worker_compile(const struct conf_model *, struct arena *, struct stats *, struct diag *);

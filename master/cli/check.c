@@ -48,14 +48,14 @@ static int
 check(const char *file, bool json)
 {
 	struct arena image, findings;
-	struct conf_model *m;
+	const struct conf_model *m;
 	struct diag d;
 	bool good;
 
 	arena_init(&image, NULL, 0, (size_t)4 << 30);
 	arena_init(&findings, NULL, 0, (size_t)1 << 30);
 	diag_init(&d, &findings);
-	m = conf_load(file, &image, worker_types(), &d);
+	m = worker_read(file, &image, &d);
 	good = m && worker_compile(m, &image, NULL, &d) && !d.errors;
 	if (json) {
 		diag_print_json(&d, stdout);

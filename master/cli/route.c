@@ -189,7 +189,7 @@ ask(struct question *q)
 	arena_init(&arena, NULL, 0, MEMORY);
 	arena_init(&findings, NULL, 0, MEMORY);
 	diag_init(&diag, &findings);
-	model = conf_load(q->file, &arena, worker_types(), &diag);
+	model = worker_read(q->file, &arena, &diag);
 	if (model)
 		image = worker_image(model, &arena, &diag);
 	if (diag.errors)

@@ -148,7 +148,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct arena arena, findings;
 	struct image image = { .magic = IMAGE_MAGIC };
-	const struct conf_model *m;
+	struct conf_model *m;
 	struct diag diag;
 
 	arena_init(&arena, NULL, 0, (size_t)1 << 30);
@@ -159,8 +159,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	else
 		write_file(data, size);
 	diag_init(&diag, &findings);
-	m = conf_load(file, &arena, worker_types(), &diag);
-	if (m && compile(m, &image, &arena, &diag)) {
+	m = conf_read(file, &arena, worker_types(), &diag);
+	if (m && diag.errors) {
+		worker_findings(m, &arena, &diag);
+	} else if (m && compile(m, &image, &arena, &diag)) {
 		dryrun_tests(&image, &diag);
 		send_all(&image, &findings);
 	} else if (!diag.errors) {

@@ -60,7 +60,7 @@ drop(struct linker *l, const struct conf_route *r, struct str name, struct where
 		if (have.len && nwords < 31)
 			words[nwords++] = arena_str(l->diag->arena, have).at;
 	}
-	if (kept < l->n) {
+	if (kept < l->n || l->model->uses_broken) {
 		l->n = kept;
 		return;
 	}
@@ -95,6 +95,10 @@ warn_twice(struct linker *l)
 static const struct links *
 chain(struct linker *l)
 {
+	for (uint32_t i = 0; i < l->n; i++)
+		if (!l->step[i].use->policy->type)
+			return NULL; /* its error was said */
+
 	struct link *at = ARENA_NEWS(l->diag->arena, struct link, l->n);
 	struct str key = { (const char *)at, l->n * sizeof(*at) };
 	struct links *links;
@@ -161,7 +165,7 @@ check_captures(const struct template *t, void *arg)
 static void
 check_chain(struct linker *l, const struct route *r)
 {
-	for (uint32_t i = 0; i < l->n; i++) {
+	for (uint32_t i = 0; i < l->n && r->form != ROUTE_BROKEN; i++) {
 		const struct conf_policy *p = l->step[i].use->policy;
 		struct captures_check c = { r, l->diag, l->step[i].use->where, false };
 
@@ -208,7 +212,7 @@ route_template(struct linker *l, const struct route *r, struct str text, struct 
 		return NULL;
 	}
 	t = template_compile(l->image, l->diag, text, w);
-	if (t)
+	if (t && r->form != ROUTE_BROKEN)
 		template_check_captures(t, r->capture, r->ncaptures, l->diag, w);
 	return t;
 }

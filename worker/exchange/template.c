@@ -417,7 +417,8 @@ template_each(const struct conf_field *rows, const void *self,
 			const struct template_pairs *pairs = at;
 
 			for (size_t i = 0; i < pairs->n; i++)
-				fn(pairs->at[i].value, arg);
+				if (pairs->at[i].value)
+					fn(pairs->at[i].value, arg);
 		}
 	}
 }

@@ -46,6 +46,8 @@ add_domain(struct build *b, struct domains *to, const struct conf_listener *l,
 	struct str key = d->name;
 	const struct service *other;
 
+	if (!key.len)
+		return;
 	if (str_eq(key, STR("*"))) {
 		if (to->any)
 			claimed(b, d, s, to->any, l);
@@ -70,6 +72,9 @@ add_service(struct build *b, const struct conf_model *m, struct router *router,
 	const struct conf_service *c = s->conf;
 	bool every = !c->non;
 
+	/* Where it is, is not known. */
+	if (every && c->broken)
+		return;
 	for (size_t i = 0; i < c->ndomains; i++) {
 		int errors = b->diag->errors;
 
@@ -92,7 +97,8 @@ host_compile(struct build *b, const struct conf_model *m, struct router *router)
 	router->listener = ARENA_NEWS(b->image, struct domains, m->nlisteners);
 	for (size_t i = 0; i < m->nservices; i++)
 		add_service(b, m, router, &router->services[i]);
-	for (size_t i = 0; i < m->nlisteners; i++) {
+	/* A slip may be why a listener has none. */
+	for (size_t i = 0; i < m->nlisteners && !b->diag->errors; i++) {
 		const struct domains *d = &router->listener[i];
 
 		if (!d->any && !d->exact.count && !d->wildcard.count &&

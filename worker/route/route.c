@@ -40,6 +40,7 @@ compile_routes(struct build *b, struct service *s)
 	const struct conf_service *c = s->conf;
 	int errors = b->diag->errors;
 	uint32_t *leaf = calloc(c->nroutes + 1, sizeof *leaf);
+	bool whole = true;
 
 	if (!leaf)
 		abort();
@@ -53,10 +54,13 @@ compile_routes(struct build *b, struct service *s)
 		r->order = i;
 		for (size_t k = 0; k < r->conf->nto; k++)
 			r->total_weight += (uint64_t)r->conf->to[k].weight;
-		match_parse(b, r);
-		when_compile(b, r);
+		if (!r->conf->match.at || match_parse(b, r) < 0)
+			r->form = ROUTE_BROKEN;
+		if (!r->conf->broken)
+			when_compile(b, r);
+		whole &= !r->conf->broken;
 	}
-	if (b->diag->errors == errors) {
+	if (whole && b->diag->errors == errors) {
 		s->trie = trie_build(b->image, s->routes, s->nroutes, leaf);
 		shadow_check(b->diag, s, leaf);
 	}
@@ -64,7 +68,7 @@ compile_routes(struct build *b, struct service *s)
 }
 
 struct router *
-route_compile(const struct conf_model *m, struct arena *image, struct diag *diag)
+route_compile_partly(const struct conf_model *m, struct arena *image, struct diag *diag)
 {
 	struct router *router = ARENA_NEW(image, struct router);
 	struct build b = {
@@ -73,7 +77,6 @@ route_compile(const struct conf_model *m, struct arena *image, struct diag *diag
 		.rules = { .merge_slashes = m->gateway.merge_slashes,
 			   .encoded_slash = (uint8_t)m->gateway.encoded_slash },
 	};
-	int errors = diag->errors;
 
 	router->nservices = m->nservices;
 	router->services = ARENA_NEWS(image, struct service, m->nservices);
@@ -87,5 +90,14 @@ route_compile(const struct conf_model *m, struct arena *image, struct diag *diag
 	if (b.nregexes)
 		memcpy(router->regexes, b.regexes, b.nregexes * sizeof *b.regexes);
 	free(b.regexes);
+	return router;
+}
+
+struct router *
+route_compile(const struct conf_model *m, struct arena *image, struct diag *diag)
+{
+	int errors = diag->errors;
+	struct router *router = route_compile_partly(m, image, diag);
+
 	return diag->errors == errors ? router : NULL;
 }

@@ -29,7 +29,13 @@ struct template;                        /* worker/exchange/template.h */
 struct trie;
 struct predicate;
 
-enum route_form { ROUTE_EXACT, ROUTE_TEMPLATE, ROUTE_PREFIX, ROUTE_REGEX };
+enum route_form {
+	ROUTE_EXACT,
+	ROUTE_TEMPLATE,
+	ROUTE_PREFIX,
+	ROUTE_REGEX,
+	ROUTE_BROKEN, /* its match has errors; never served */
+};
 
 struct route {
 	const struct conf_route *conf;
@@ -78,6 +84,10 @@ struct router {
 
 /* Compiles; says what is wrong (bad patterns, routes that can never match, domains claimed twice …). NULL on errors. */
 struct router *route_compile(const struct conf_model *, struct arena *, struct diag *);
+
+/* The same of a model that may have errors (conf_read()). What could not be compiled is left out, for finding
+ * what else is wrong; nothing can be found in a router with errors. */
+struct router *route_compile_partly(const struct conf_model *, struct arena *, struct diag *);
 
 struct route_request {                  /* what a match looks at */
 	uint32_t listener;
