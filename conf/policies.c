@@ -170,6 +170,7 @@ uses_parse(struct conf_load *l, const struct conf_node *n, struct str text,
 	int result = 0;
 
 	(void)text, (void)w;
+	l->model->uses_broken |= n->kind != CONF_NODE_LIST || n->damaged;
 	if (n->kind == CONF_NODE_STRING)
 		return wrong_type(l, n, "policies",
 				  arena_printf(&l->scratch, "[ \"%.*s\" ]",
@@ -177,7 +178,6 @@ uses_parse(struct conf_load *l, const struct conf_node *n, struct str text,
 					  .at);
 	if (n->kind != CONF_NODE_LIST)
 		return wrong_type(l, n, "policies", "a list of names: [ \"NAME\" ]");
-	l->model->uses_broken |= n->kind != CONF_NODE_LIST || n->damaged;
 	u->at = ARENA_NEWS(l->image, struct conf_use, n->n);
 	for_each_child(child, n) {
 		struct conf_policy *p = used(l, child);
@@ -189,6 +189,6 @@ uses_parse(struct conf_load *l, const struct conf_node *n, struct str text,
 		p->used = true;
 		u->at[u->n++] = (struct conf_use){ p, conf_where(child) };
 	}
+	l->model->uses_broken |= result < 0;
 	return result;
 }
-	l->model->uses_broken |= result < 0;

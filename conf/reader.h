@@ -44,11 +44,11 @@ void load_end(struct conf_load *);
 /* files.c: reads the main file and what it includes, merges them into l->root. */
 int load_files(struct conf_load *, const char *path);
 
-/* What is read from now on; returns what it was, for reader_end(). */
 /* Whether every name of a section is known: a slip in a file may have swallowed some, and
  * then what is not found is no finding. */
 bool section_whole(const struct conf_load *, const char *section);
 
+/* What is read from now on; returns what it was, for reader_end(). */
 struct reader_scope { const char *kind; struct str name; };
 struct reader_scope reader_begin(struct conf_load *, const char *kind, struct str name);
 void reader_end(struct conf_load *, struct reader_scope);

@@ -6,14 +6,14 @@
 #include "worker/upstream/upstream.h"
 #include "worker/worker.h"
 
+/* Errors; more of them nobody reads. */
+enum { FINDINGS = 50 };
+
 const struct conf_type *const *
 worker_types(void)
 {
 	static const struct conf_type *const types[] = {
 #define POLICY(id) &id##_policy.conf,
-/* Errors; more of them nobody reads. */
-enum { FINDINGS = 50 };
-
 #include "worker/policy/policies.def"
 #undef POLICY
 		NULL
@@ -22,10 +22,6 @@ enum { FINDINGS = 50 };
 	return types;
 }
 
-struct image *
-worker_image(const struct conf_model *m, struct arena *arena, struct diag *diag)
-{
-	struct image *image = ARENA_NEW(arena, struct image);
 void
 worker_findings(const struct conf_model *m, struct arena *arena, struct diag *diag)
 {
@@ -49,13 +45,17 @@ worker_read(const char *path, struct arena *arena, struct diag *diag)
 	return NULL;
 }
 
+struct image *
+worker_image(const struct conf_model *m, struct arena *arena, struct diag *diag)
+{
+	struct image *image = ARENA_NEW(arena, struct image);
 	int errors = diag->errors;
+	struct router *router = route_compile_partly(m, arena, diag);
 
 	image->magic = IMAGE_MAGIC;
 	image->model = m;
 	image->router = router;
 	image->trust = trust_compile(m, arena, diag);
-	struct router *router = route_compile_partly(m, arena, diag);
 	links_compile(m, router, &image->links, arena, diag);
 	if (diag->errors > errors)
 		return NULL;

@@ -33,7 +33,6 @@ struct image {
 /* The table of policy types for conf_load(), NULL-terminated. */
 const struct conf_type *const *worker_types(void);
 
-/* Compiles a checked model in the same arena: router, chains, targets, series; then runs
 /* Reads a configuration, as conf_load() does. When it has errors, those that compiling it
  * would find are said as well, and there is no model. */
 const struct conf_model *worker_read(const char *path, struct arena *, struct diag *);
@@ -41,6 +40,7 @@ const struct conf_model *worker_read(const char *path, struct arena *, struct di
 /* What compiling a model with errors (conf_read()) would find besides. */
 void worker_findings(const struct conf_model *, struct arena *, struct diag *);
 
+/* Compiles a checked model in the same arena: router, chains, targets, series; then runs
  * the tests of all services. `stats` may be NULL (postern check). What is wrong goes to
  * the diag; NULL on errors. */
 struct image *worker_compile(const struct conf_model *, struct arena *, struct stats *, struct diag *);
