@@ -113,6 +113,9 @@ struct conf_type {
 	int (*check)(struct conf_load *, void *self, struct where);
 };
 
+/* The name of the policy that is being checked; empty for an inline one. */
+struct str conf_policy_name(const struct conf_load *);
+
 /* Where parsed things live: the image's arena. */
 struct arena *conf_arena(struct conf_load *);
 void conf_error(struct conf_load *, int code, struct where, const char *fmt, ...)
@@ -145,5 +148,7 @@ int conf_fill(struct conf_load *, const struct conf_node *group,
 int conf_duration(struct str, uint64_t *ms, const char **error);
 int conf_size(struct str, uint64_t *bytes, const char **error);
 int conf_share(struct str, uint32_t *hundredths, const char **error);
+/* "100/s", "60/min", "5000/h", "10000/day": count and period in ms. */
+int conf_rate(struct str, uint64_t *count, uint64_t *period_ms, const char **error);
 
 #endif

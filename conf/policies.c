@@ -2,8 +2,8 @@
 
 /* Types of the language that this version does not have. */
 static const char *const later[] = {
-	"jwt",      "rate-limit", "api-key", "quota",    "cache",
-	"compress", "basic-auth", "mirror",  "ip-allow", NULL,
+	"jwt",      "api-key",    "quota",  "cache",    "spike-control", "concurrency",
+	"compress", "basic-auth", "mirror", "ip-allow", NULL,
 };
 
 const struct conf_field policy_rows[] = { { .key = "type",
@@ -75,6 +75,12 @@ options(struct conf_load *l, const struct conf_node *n)
 	return copy;
 }
 
+struct str
+conf_policy_name(const struct conf_load *l)
+{
+	return l->policy;
+}
+
 static struct conf_policy *
 policy(struct conf_load *l, const struct conf_node *n)
 {
@@ -92,6 +98,7 @@ policy(struct conf_load *l, const struct conf_node *n)
 	struct reader_scope before = reader_begin(l, "policy", p->name);
 
 	p->type = n->kind == CONF_NODE_GROUP ? type_of(l, n, &p->type_index) : NULL;
+	l->policy = p->name;
 	if (p->type) {
 		int errors = l->diag->errors;
 

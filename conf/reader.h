@@ -30,6 +30,7 @@ struct conf_load {
 	struct str name;
 	struct map vars;                /* name → struct str */
 	struct map listeners, upstreams, policies;      /* name → struct of the model */
+	struct str policy;              /* the one that is being checked */
 };
 
 /* The whole language: the top level. */

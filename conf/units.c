@@ -131,6 +131,29 @@ conf_share(struct str s, uint32_t *hundredths, const char **error)
 	return 0;
 }
 
+int
+conf_rate(struct str s, uint64_t *count, uint64_t *period_ms, const char **error)
+{
+	static const struct unit periods[] = {
+		{ { "s", 1 }, 1000 },     { { "min", 3 }, 60000 }, { { "h", 1 }, 3600000 },
+		{ { "day", 3 }, 86400000 }, { { "sec", 3 }, 1000 }, { { "hour", 4 }, 3600000 },
+		{ { "d", 1 }, 86400000 },
+	};
+
+	*error = "a rate is a string with a count and a period, s, min, h or day: \"100/s\", "
+		 "\"60/min\"";
+	if (!number(&s, count) || !*count || *count > 10000000 || !s.len || *s.at != '/')
+		return -1;
+	s = str_from(s, 1);
+	for (size_t i = 0; i < sizeof(periods) / sizeof(*periods); i++)
+		if (str_eq(s, periods[i].name)) {
+			*period_ms = periods[i].factor;
+			*error = NULL;
+			return 0;
+		}
+	return -1;
+}
+
 void
 put_duration(char *to, uint64_t ms)
 {

@@ -24,6 +24,7 @@ struct heritage {
 	struct slots *slots;
 	struct stats stats;
 	struct ring *ring;              /* of a worker */
+	struct cells *cells;            /* of all workers */
 	struct worker_socket *sockets;  /* of a worker */
 	size_t nsockets;
 };

@@ -105,6 +105,7 @@ struct master {
 	struct slots *slots;
 	struct stats stats;
 	struct ring *rings;
+	struct cells *cells;
 	int row;                        /* of the master itself */
 	char *rundir, *pid_file;        /* as of the start */
 	int lock;

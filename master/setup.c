@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "shm/cells.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "master/master.h"
@@ -111,7 +112,8 @@ region(struct master *m)
 	snprintf(path, sizeof(path), "%.4000s/region", m->rundir);
 	m->region = region_open(path, REGION_SIZE);
 	if (!m->region || !(m->slots = slots_open(m->region)) ||
-	    stats_open(&m->stats, m->region) < 0 || !(m->rings = rings_open(m->region))) {
+	    stats_open(&m->stats, m->region) < 0 || !(m->rings = rings_open(m->region)) ||
+	    !(m->cells = cells_open(m->region))) {
 		log_error("%s: %s [E524]", path, strerror(errno));
 		return -1;
 	}

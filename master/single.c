@@ -72,6 +72,7 @@ serve(struct master *m, const struct image *image)
 						   .cpu = -1,
 						   .slots = m->slots,
 						   .stats = m->stats,
+						   .cells = m->cells,
 						   .ring = ring_of(m->rings, row),
 						   .image = image,
 						   .sockets = t.at,

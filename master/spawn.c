@@ -105,6 +105,7 @@ fork_child(struct master *m, const struct child *c, int end,
 			.identity = &m->identity,
 			.slots = m->slots,
 			.stats = m->stats,
+			.cells = m->cells,
 			.ring = c->role == SLOT_WORKER ? ring_of(m->rings, c->row) : NULL,
 			.sockets = inventory->sockets,
 			.nsockets = inventory->n });

@@ -1,4 +1,8 @@
+#include <errno.h>
+#include <string.h>
+
 #include "conf/load.h"
+#include "shm/cells.h"
 #include "worker/dryrun.h"
 #include "worker/exchange/links.h"
 #include "worker/exchange/trust.h"
@@ -97,6 +101,28 @@ intern_series(const struct conf_model *m, struct image *image, struct stats *sta
 		}
 }
 
+static bool
+needs_cells(const struct conf_model *m)
+{
+	for (size_t i = 0; i < m->npolicies; i++)
+		if (m->policies[i]->used && policies[m->policies[i]->type_index]->cells)
+			return true;
+	return false;
+}
+
+/* Here a full tmpfs is an error; in a worker it would be SIGBUS. */
+static int
+reserve_cells(struct region *region, struct diag *diag)
+{
+	struct cells *cells = cells_open(region);
+
+	if (cells && cells_reserve(region, cells) == 0)
+		return 0;
+	diag_error(diag, 531, (struct where){ 0 }, "no shared memory for rate limits: %s",
+		   strerror(errno));
+	return -1;
+}
+
 struct image *
 worker_compile(const struct conf_model *m, struct arena *arena, struct stats *stats,
 	       struct diag *diag)
@@ -105,7 +131,10 @@ worker_compile(const struct conf_model *m, struct arena *arena, struct stats *st
 
 	if (!image || dryrun_tests(image, diag) < 0)
 		return NULL;
-	if (stats)
-		intern_series(m, image, stats, diag->arena);
+	if (!stats)
+		return image;
+	if (needs_cells(m) && reserve_cells(stats->region, diag) < 0)
+		return NULL;
+	intern_series(m, image, stats, diag->arena);
 	return image;
 }

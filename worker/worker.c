@@ -289,6 +289,7 @@ make(const struct worker_start *s)
 	w->page = &s->stats.pages[s->row];
 	w->series = &s->stats.series[(size_t)s->row * SERIES_MAX];
 	w->ring = s->ring;
+	w->cells = s->cells;
 	w->loop.after = after_turn;
 	w->second.fire = every_second;
 	upstreams_init(&w->upstreams, &w->loop, w->page);

@@ -12,6 +12,7 @@
 #include "shm/stats.h"
 #include "worker/route/route.h"
 
+struct cells;
 struct links;
 struct trust;
 struct upstream_target;
@@ -61,6 +62,7 @@ struct worker_start {
 	struct slots *slots;
 	struct stats stats;
 	struct ring *ring;
+	struct cells *cells;            /* of all workers */
 	const struct image *image;      /* mapped */
 	uintptr_t at;                   /* its slice of the window: `size` bytes there are let go of after the */
 	size_t size;                    /* image's last use; 0: never */

@@ -45,6 +45,7 @@ struct worker {
 	struct stats_page *page;
 	struct stats_series *series;    /* by index */
 	struct ring *ring;
+	struct cells *cells;
 	struct slot *slot;
 	struct list sites;              /* worker/serve.h */
 	struct list listens;

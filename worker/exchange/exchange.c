@@ -28,7 +28,7 @@ exchange_run(struct exchange *x)
 	if (x->running || x->gone)
 		return;
 	x->running = true;
-	ring_now(ring, x->id);          /* should it be our last act, the master says so */
+	ring_now(ring, x->id); /* should it be our last act, the master says so */
 	for (;;) {
 		enum step next = steps[x->step](x);
 
@@ -188,6 +188,12 @@ struct stats_page *
 worker_stats(struct worker *w)
 {
 	return w->page;
+}
+
+struct cells *
+worker_cells(struct worker *w)
+{
+	return w->cells;
 }
 
 struct list *

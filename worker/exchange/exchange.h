@@ -56,6 +56,7 @@ struct exchange {
 	void *states;                   /* of all its policies */
 	struct str consumer, plan;      /* known by an identifying policy; else empty */
 	enum fault fault;               /* what went wrong; the reason of the answer */
+	struct str detail;              /* what the answer says instead of the fault's sentence */
 	int error;                      /* errno that belongs to it, or 0 */
 	const struct link *answered_by; /* the policy that answered; NULL: none */
 
@@ -147,6 +148,8 @@ struct str exchange_cookie(const struct exchange *, struct str name);
  * (struct logfile of policy/lib/logfile.h, kept over generations). */
 struct stats_page;
 struct stats_page *worker_stats(struct worker *);
+struct cells;
+struct cells *worker_cells(struct worker *);
 struct list *worker_logfiles(struct worker *);
 
 #endif

@@ -19,6 +19,7 @@ enum verdict {
 struct policy {
 	struct conf_type conf;          /* name, help, size, fields, check */
 	size_t state_size;              /* zeroed, in the exchange's arena */
+	bool cells;                     /* it counts in shm/cells.h: reserves that memory */
 	/* Answers CORS preflights: OPTIONS finds the route of the method asked for. */
 	bool preflight;
 	/* Writes X-Forwarded-* and Forwarded itself (exchange/forwarded.h). */

@@ -76,7 +76,7 @@ exchange_answer(struct exchange *x, enum fault f)
 	struct headers *h;
 	struct local_answer a;
 
-	a = local_problem(&x->arena, f, i->status, STR_NONE,
+	a = local_problem(&x->arena, f, i->status, x->detail,
 			  x->path.len ? x->path : x->request.path, exchange_id(x),
 			  accept ? accept->value : STR_NONE);
 	exchange_respond(x, i->status, a.type, a.body);

@@ -44,3 +44,8 @@ tests_unit_base_test_log_LDADD = $(UNIT_LIBS_base)
 TESTS += tests/unit/base/test_log
 
 EXTRA_DIST += tests/unit/unit.h
+
+check_PROGRAMS += tests/unit/base/test_siphash
+tests_unit_base_test_siphash_SOURCES = tests/unit/base/test_siphash.c
+tests_unit_base_test_siphash_LDADD = $(UNIT_LIBS_base)
+TESTS += tests/unit/base/test_siphash

@@ -19,3 +19,8 @@ check_PROGRAMS += tests/unit/shm/test_store
 tests_unit_shm_test_store_SOURCES = tests/unit/shm/test_store.c
 tests_unit_shm_test_store_LDADD = $(UNIT_LIBS_shm)
 TESTS += tests/unit/shm/test_store
+
+check_PROGRAMS += tests/unit/shm/test_cells
+tests_unit_shm_test_cells_SOURCES = tests/unit/shm/test_cells.c
+tests_unit_shm_test_cells_LDADD = $(UNIT_LIBS_shm)
+TESTS += tests/unit/shm/test_cells

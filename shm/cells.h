@@ -1,0 +1,54 @@
+/* cells — how much of a limit each key has used, for all workers together.
+ *
+ * Limits are GCRA: a key has one *theoretical arrival time* (TAT), the moment at which it
+ * would have used nothing. Each request moves it on by the emission interval (period / count);
+ * one that would move it further ahead of now than the burst allows is refused and writes
+ * nothing. A cell is 16 bytes, {tag, TAT}, replaced as one word by compare-and-swap, so that
+ * to insert, to update and to evict are the same operation; four cells are a cache line, a set.
+ *
+ * No key is ever in two cells: a new key always takes the cell of its set whose TAT is
+ * smallest, and only if that lies in the past (evicting it loses nothing, for a key that
+ * has recovered is as one never seen). Every write raises the TAT of its cell, so that who
+ * looked at an older state fails to swap and looks again. */
+#ifndef SHM_CELLS_H
+#define SHM_CELLS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/siphash.h"
+#include "shm/region.h"
+
+enum { CELLS_SETS = 1 << 18, CELLS_A_SET = 4 };         /* 1,048,576 keys in 16 MiB */
+
+struct cells;
+
+/* The table of this region, found or made. NULL if the region is full. */
+struct cells *cells_open(struct region *);
+/* Reserves its memory: before the first limit is in force. -1 with errno. */
+int cells_reserve(struct region *, struct cells *);
+
+struct cell_limit {
+	uint64_t interval;              /* ns between two requests at the rate, rounded up */
+	uint64_t burst;                 /* requests at once, at least 1 */
+};
+
+enum cell_verdict { CELL_ADMITTED, CELL_REFUSED, CELL_FULL };  /* FULL: no room for a new key */
+
+struct cell_answer {
+	enum cell_verdict verdict;
+	uint64_t remaining;             /* requests that would be admitted now */
+	uint64_t retry;                 /* ns until one will be; 0 if admitted */
+	uint64_t reset;                 /* ns until nothing is used any more */
+};
+
+/* The place of a key: `which` tells limits apart (a policy, a window). Bytes are hashed with a key that only
+ * this region knows. */
+struct siphash cells_key(const struct cells *, uint64_t which, struct str bytes);
+
+/* Takes one request, or says why not. `now`: ns, monotonic, read just now, not at the begin of the turn. */
+struct cell_answer cells_take(struct cells *, struct siphash key, struct cell_limit, uint64_t now);
+/* The same without taking. */
+struct cell_answer cells_peek(struct cells *, struct siphash key, struct cell_limit, uint64_t now);
+
+#endif
