@@ -329,6 +329,16 @@ json_room(const struct diag_item *item)
 }
 
 void
+diag_print_next(const struct diag *d, FILE *out)
+{
+	for (const struct diag_item *i = d->first; i; i = i->next)
+		if (i->level == DIAG_ERROR && i->code) {
+			fprintf(out, "Next: postern explain E%d\n", i->code);
+			return;
+		}
+}
+
+void
 diag_print_json(const struct diag *d, FILE *out)
 {
 	size_t n;

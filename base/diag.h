@@ -73,7 +73,10 @@ struct where where_in(struct where w, size_t offset, size_t len);
  * "3 errors, 1 warning in 4 files." */
 void diag_print(const struct diag *, FILE *);
 
-/* The same as one JSON document: {"errors":3,"warnings":1,"files":4,"findings":[{"level":"error",
+/* "Next: postern explain E204", for the first error; nothing when there is none. */
+void diag_print_next(const struct diag *, FILE *);
+
+/* All findings as one JSON document: {"errors":3,"warnings":1,"files":4,"findings":[{"level":"error",
  * "code":"E204","file":"…","line":14,"column":37,"length":7,"text":"…","notes":[…]}, …]} */
 void diag_print_json(const struct diag *, FILE *);
 

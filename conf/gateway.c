@@ -114,25 +114,32 @@ const struct conf_field gateway_rows[] = {
 /* An ordinary user cannot write where the service does: what was left out lies in the
  * home then. */
 static void
-own_directory(struct conf_load *l, struct str *dir, const char *base, const char *below)
+own_directory(struct arena *a, struct str *dir, const char *base, const char *below)
 {
 	const char *home = base ? base : getenv("HOME");
 
 	if (geteuid() == 0 || access(dir->at, W_OK) == 0 || !home || *home != '/')
 		return;
-	*dir = arena_printf(conf_arena(l), "%s/%s", home, below);
+	*dir = arena_printf(a, "%s/%s", home, below);
+}
+
+struct str
+conf_rundir(struct arena *a)
+{
+	const char *run = getenv("XDG_RUNTIME_DIR");
+	struct str dir = STR("/run/postern");
+
+	own_directory(a, &dir, run, run ? "postern" : ".local/state/postern/run");
+	return dir;
 }
 
 static void
 own_directories(struct conf_load *l, const struct conf_node *n, struct conf_gateway *g)
 {
-	const char *run = getenv("XDG_RUNTIME_DIR");
-
 	if (!n || !conf_member(n, "rundir"))
-		own_directory(l, &g->rundir, run,
-			      run ? "postern" : ".local/state/postern/run");
+		g->rundir = conf_rundir(conf_arena(l));
 	if (!n || !conf_member(n, "statedir"))
-		own_directory(l, &g->statedir, NULL, ".local/state/postern");
+		own_directory(conf_arena(l), &g->statedir, NULL, ".local/state/postern");
 }
 
 int

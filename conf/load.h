@@ -19,6 +19,9 @@ struct conf_model *conf_load(const char *path, struct arena *image,
 struct conf_model *conf_read(const char *path, struct arena *image,
 			     const struct conf_type *const *types, struct diag *diag);
 
+/* Where a gateway of this user runs whose configuration names no gateway.rundir. */
+struct str conf_rundir(struct arena *);
+
 /* The whole effective configuration, defaults included, in the same language; secrets are
  * masked. `types` as above. Returns -1 when it could not be loaded (see diag). */
 int conf_dump(const char *path, const struct conf_type *const *types, struct diag *diag,

@@ -175,6 +175,13 @@ source_parse(struct source *s, struct str text, struct arena *a, struct arena *s
 	return d->errors > errors ? -1 : 0;
 }
 
+/* Nothing but the command line tells where the first file is. */
+static const char *
+name_for(const struct source *s, struct where at)
+{
+	return at.line ? s->name : s->path;
+}
+
 static void
 unreadable(struct diag *d, struct where w, const char *name, int error,
 	   const struct stat *st)
@@ -221,14 +228,14 @@ source_identify(struct source *s, struct where at, struct diag *d)
 	struct stat st;
 
 	if (stat(s->path, &st) < 0) {
-		unreadable(d, at, s->name, errno, NULL);
+		unreadable(d, at, name_for(s, at), errno, NULL);
 		return -1;
 	}
 	s->device = st.st_dev;
 	s->inode = st.st_ino;
 	s->readable_by_all = st.st_mode & S_IROTH;
 	if (!S_ISREG(st.st_mode)) {
-		diag_error(d, 505, at, "%s is not an ordinary file", s->name);
+		diag_error(d, 505, at, "%s is not an ordinary file", name_for(s, at));
 		return -1;
 	}
 	if (st.st_size > SCAN_FILE_MAX) {
@@ -252,7 +259,7 @@ source_read(struct source *s, struct where at, struct arena *a, struct arena *st
 
 		if (fd >= 0)
 			close(fd);
-		unreadable(d, at, s->name, error, stat(s->path, &st) == 0 ? &st : NULL);
+		unreadable(d, at, name_for(s, at), error, stat(s->path, &st) == 0 ? &st : NULL);
 		return -1;
 	}
 

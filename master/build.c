@@ -65,6 +65,7 @@ compile(const char *file, uint64_t generation, void *at, size_t room, struct sta
 	}
 	if (d.errors || d.warnings)
 		diag_print(&d, stderr);
+	diag_print_next(&d, stderr);
 	arena_reset(&findings);
 	if (!made || d.errors)
 		return NULL;

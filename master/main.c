@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/diag.h"
 #include "conf/load.h"
@@ -64,8 +65,61 @@ dump(const char *file)
 	rc = conf_dump(file, worker_types(), &d, stdout);
 	if (d.errors || d.warnings)
 		diag_print(&d, stderr);
+	diag_print_next(&d, stderr);
 	arena_reset(&findings);
 	return rc < 0 || fflush(stdout) != 0 ? 1 : 0;
+}
+
+/* What is typed by those who know other servers. */
+static const struct {
+	const char *word, *next;
+} known[] = {
+	{ "reload", "kill -HUP PID, or systemctl reload postern" },
+	{ "reopen", "kill -USR1 PID" },
+	{ "upgrade", "kill -USR2 PID" },
+	{ "stop", "kill -TERM PID, or systemctl stop postern" },
+	{ "quit", "kill -QUIT PID" },
+	{ "start", "postern -c FILE, or systemctl start postern" },
+	{ "status", "postern stat, or systemctl status postern" },
+	{ "test", "postern check -c FILE" },
+};
+
+static const char *
+next_of(const char *word)
+{
+	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
+		if (strcmp(known[i].word, word) == 0)
+			return known[i].next;
+	return "postern --help";
+}
+
+static int
+unknown_verb(const char *word)
+{
+	if (strchr(word, '/') || strchr(word, '.'))
+		fprintf(stderr, "postern: a configuration is named with -c. Next: postern -c %s\n",
+			word);
+	else
+		fprintf(stderr, "postern: no verb \"%s\". Next: %s\n", word, next_of(word));
+	return 2;
+}
+
+/* -s SIGNAL, as nginx has it. */
+static int
+no_signal(const char *word)
+{
+	fprintf(stderr, "postern: no option -s: signals are sent with kill, to the pid in "
+		POSTERN_RUNDIR "/postern.pid. Next: %s\n", next_of(word));
+	return 2;
+}
+
+/* The first thing that a stranger sees. */
+static int
+no_standard_file(const char *file)
+{
+	fprintf(stderr, "postern: there is no %s.\nNext: postern -c FILE, or see the samples in "
+		"conf/samples/ (make install puts one there)\n", file);
+	return 1;
 }
 
 int
@@ -79,14 +133,15 @@ main(int argc, char **argv)
 		status = cli_run(argc, argv);
 		if (status >= 0)
 			return status;
-		fprintf(stderr, "postern: no verb \"%s\". Next: postern --help\n", argv[1]);
-		return 2;
+		return unknown_verb(argv[1]);
 	}
-	while ((c = getopt_long(argc, argv, "c:tTVh", options, NULL)) != -1)
+	while ((c = getopt_long(argc, argv, "c:s:tTVh", options, NULL)) != -1)
 		switch (c) {
 		case 'c':
 			file = optarg;
 			break;
+		case 's':
+			return no_signal(optarg);
 		case 't':
 			checks = true;
 			break;
@@ -110,6 +165,8 @@ main(int argc, char **argv)
 			argv[optind]);
 		return 2;
 	}
+	if (file == standard && access(file, F_OK) < 0)
+		return no_standard_file(file);
 	if (checks)
 		return check(argv[0], file);
 	if (dumps)

@@ -213,6 +213,7 @@ prepare_sockets(struct master *m, const struct conf_model *model, char *why, siz
 			     m->current ? 0 : PATIENCE, &d);
 	if (rc < 0) {
 		diag_print(&d, stderr);
+		diag_print_next(&d, stderr);
 		fflush(stderr);
 		if (d.first)
 			snprintf(why, size, "%.*s", STR_ARG(d.first->text));

@@ -88,7 +88,8 @@ lock(struct master *m)
 		log_error("another postern runs in %s (its pid is in postern.pid there): "
 			  "stop it, or give this one another gateway.rundir [E525]", m->rundir);
 	else
-		log_error("cannot lock %s/postern.lock: %s [E524]", m->rundir, strerror(errno));
+		log_error("cannot lock %s/postern.lock: %s [E524]. Next: postern explain E524",
+			  m->rundir, strerror(errno));
 	return -1;
 }
 
@@ -99,7 +100,8 @@ directory(const char *key, struct str path, const struct identity *id)
 	int rc = privs_directory(z, id);
 
 	if (rc < 0)
-		log_error("gateway.%s %s: %s [E524]", key, z, strerror(errno));
+		log_error("gateway.%s %s: %s [E524]. Next: postern explain E524", key, z,
+			  strerror(errno));
 	free(z);
 	return rc;
 }
@@ -114,7 +116,7 @@ region(struct master *m)
 	if (!m->region || !(m->slots = slots_open(m->region)) ||
 	    stats_open(&m->stats, m->region) < 0 || !(m->rings = rings_open(m->region)) ||
 	    !(m->cells = cells_open(m->region))) {
-		log_error("%s: %s [E524]", path, strerror(errno));
+		log_error("%s: %s [E524]. Next: postern explain E524", path, strerror(errno));
 		return -1;
 	}
 	return 0;
@@ -127,7 +129,8 @@ setup_region(struct master *m, const struct conf_gateway *g)
 	int rc = privs_identity(&m->identity, g->user);
 
 	if (rc < 0)
-		log_error("gateway.user: there is no user \"%s\" [E523]", user);
+		log_error("gateway.user: there is no user \"%s\" [E523]. Next: adduser --system "
+			  "--group %s, or leave it out", user, user);
 	free(user);
 	if (rc < 0 || directory("rundir", g->rundir, &m->identity) < 0 ||
 	    directory("statedir", g->statedir, &m->identity) < 0)

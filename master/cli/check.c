@@ -33,17 +33,6 @@ say_good(const struct conf_model *m, const struct diag *d)
 	plural("file", (size_t)d->nfiles, ": no errors\n");
 }
 
-/* Explaining the first error is the next step. */
-static void
-say_next(const struct diag *d)
-{
-	for (const struct diag_item *i = d->first; i; i = i->next)
-		if (i->level == DIAG_ERROR && i->code) {
-			fprintf(stderr, "Next: postern explain E%d\n", i->code);
-			return;
-		}
-}
-
 static int
 check(const char *file, bool json)
 {
@@ -65,7 +54,7 @@ check(const char *file, bool json)
 		if (good)
 			say_good(m, &d);
 		else
-			say_next(&d);
+			diag_print_next(&d, stderr);
 	}
 	arena_reset(&findings);
 	arena_reset(&image);

@@ -14,6 +14,7 @@
 static const char usage[] =
 	"usage: postern route [-c FILE] [-l LISTENER] [-i CLIENT] [-H 'name: value']... [-v] 'GET https://host/path'\n"
 	"  Shows what the gateway would do with a request; nothing is sent anywhere.\n"
+	"  FILE is " POSTERN_SYSCONFDIR "/postern.conf if not given, LISTENER the first that fits.\n"
 	"  -v  name every route that was passed over because of its path\n";
 
 enum { HEADERS = 64, SHOWN = 20 };
@@ -194,6 +195,7 @@ ask(struct question *q)
 		image = worker_image(model, &arena, &diag);
 	if (diag.errors)
 		diag_print(&diag, stderr);
+	diag_print_next(&diag, stderr);
 	if (image && find_listener(model, q) == 0)
 		status = answer(image, q, &findings);
 	arena_reset(&findings);
@@ -218,12 +220,17 @@ int
 cli_route(int argc, char **argv)
 {
 	struct question q = { .file = POSTERN_SYSCONFDIR "/postern.conf" };
+	static const struct option options[] = {
+		{ "config", required_argument, NULL, 'c' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
 	int c;
 
 	q.headers.at = q.header;
 	q.ask.headers = &q.headers;
 	optind = 1;
-	while ((c = getopt(argc, argv, "c:l:i:H:v")) != -1)
+	while ((c = getopt_long(argc, argv, "c:l:i:H:vh", options, NULL)) != -1)
 		switch (c) {
 		case 'c':
 			q.file = optarg;
@@ -237,6 +244,9 @@ cli_route(int argc, char **argv)
 		case 'v':
 			q.verbose = true;
 			break;
+		case 'h':
+			fputs(usage, stdout);
+			return 0;
 		case 'H':
 			if (add_header(&q, optarg) == 0)
 				break;

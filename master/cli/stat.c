@@ -33,7 +33,7 @@ usage(FILE *out, int status)
 	fputs("usage: postern stat [-c FILE | --rundir DIR] [-o table|json|csv|prom] [--records [N]]\n"
 	      "\n"
 	      "Prints processes, counters, latencies, routes and targets of the gateway that runs with\n"
-	      "FILE (default " POSTERN_SYSCONFDIR "/postern.conf) or in DIR (default " POSTERN_RUNDIR ").\n"
+	      "FILE (default " POSTERN_SYSCONFDIR "/postern.conf) or in DIR (default /run/postern).\n"
 	      "  --records [N]  instead, the last N (20) requests, each as a line of JSON\n", out);
 	return status;
 }
@@ -120,14 +120,26 @@ rundir_of(const char *file, bool asked, char buf[static PATH_MAX])
 	return rc;
 }
 
+static void
+usual_rundir(char buf[static PATH_MAX])
+{
+	struct arena notes;
+
+	arena_init(&notes, NULL, 0, CONF_ROOM);
+	snprintf(buf, PATH_MAX, "%.*s", STR_ARG(conf_rundir(&notes)));
+	arena_reset(&notes);
+}
+
 static int
 find_rundir(const struct stat_args *a, char buf[static PATH_MAX])
 {
 	const char *usual = POSTERN_SYSCONFDIR "/postern.conf";
 
-	snprintf(buf, PATH_MAX, "%s", a->rundir ? a->rundir : POSTERN_RUNDIR);
-	if (a->rundir)
+	if (a->rundir) {
+		snprintf(buf, PATH_MAX, "%s", a->rundir);
 		return 0;
+	}
+	usual_rundir(buf);
 	if (a->conf)
 		return rundir_of(a->conf, true, buf);
 	if (access(usual, R_OK) == 0)

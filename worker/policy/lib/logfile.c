@@ -132,7 +132,8 @@ logfile_open(struct worker *w, struct str place, const char **error)
 	f->fd = open_place(f);
 	if (f->fd < 0) {
 		*error = strerror(errno);
-		log_error("access log %s: %s", f->place.at, *error);
+		log_error("access log %s: %s%s", f->place.at, *error,
+			  errno == ENOENT ? "; make its directory, where gateway.user may write" : "");
 		free(f);
 		return NULL;
 	}
