@@ -33,8 +33,9 @@ type_of(struct conf_load *l, const struct conf_node *n, uint32_t *index)
 
 	if (!t) {
 		if (!n->damaged)
-			conf_error(l, 208, n->name_len ? conf_name_where(n) : conf_where(n),
-			   "\"type\" is missing: what the policy does");
+			conf_error(l, 208,
+				   n->name_len ? conf_name_where(n) : conf_where(n),
+				   "\"type\" is missing: what the policy does");
 		return NULL;
 	}
 	if (conf_text(l, t, &name) < 0)

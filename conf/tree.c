@@ -168,7 +168,8 @@ semicolon_in_list(struct tree *t)
 			   "elements are separated by a comma, not by a semicolon");
 		return true;
 	}
-	if (t->tok.kind == SCAN_CLOSE && tree_first(t, t->tok) == tree_closer(tree_first(t, open))) {
+	if (t->tok.kind == SCAN_CLOSE &&
+	    tree_first(t, t->tok) == tree_closer(tree_first(t, open))) {
 		diag_error(t->diag, 107, tree_place(t, semicolon),
 			   "no semicolon stands before the end of a list");
 		return true;

@@ -96,9 +96,9 @@ run(const struct heritage *h)
 			.size = h->image->size });
 	return worker_run(&(struct worker_start){
 		.number = h->number, .row = h->row, .channel = h->channel, .cpu = h->cpu,
-		.slots = h->slots, .stats = h->stats, .ring = h->ring, .cells = h->cells, .image = h->image,
-		.at = (uintptr_t)window_at(h->window, h->slice), .size = h->image->size,
-		.sockets = h->sockets, .nsockets = h->nsockets });
+		.slots = h->slots, .stats = h->stats, .ring = h->ring, .cells = h->cells,
+		.image = h->image, .at = (uintptr_t)window_at(h->window, h->slice),
+		.size = h->image->size, .sockets = h->sockets, .nsockets = h->nsockets });
 }
 
 void

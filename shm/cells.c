@@ -21,7 +21,7 @@ struct set {
 };
 
 struct cells {
-	uint64_t key[2];                /* of the hash; random, lives as long as the region */
+	uint64_t key[2]; /* of the hash; random, lives as long as the region */
 	uint64_t spare[6];
 	struct set set[CELLS_SETS];
 };

@@ -73,8 +73,8 @@ one_rate(struct conf_load *l, struct str text, struct where w, struct windows *t
 }
 
 static int
-rate_parse(struct conf_load *l, const struct conf_node *n, struct str text, struct where w,
-	   void *to)
+rate_parse(struct conf_load *l, const struct conf_node *n, struct str text,
+	   struct where w, void *to)
 {
 	struct windows *all = to;
 
@@ -99,11 +99,14 @@ rate_parse(struct conf_load *l, const struct conf_node *n, struct str text, stru
 }
 
 static const struct conf_field fields[] = {
-	CONF_ROW(struct rate_limit, rate, VIA, .flags = CONF_F_REQUIRED, .parse = rate_parse,
-		 .help = "requests of a key that are allowed: \"100/s\", \"60/min\", or a list "
+	CONF_ROW(struct rate_limit, rate, VIA, .flags = CONF_F_REQUIRED,
+		 .parse = rate_parse,
+		 .help = "requests of a key that are allowed: \"100/s\", \"60/min\", or a "
+			 "list "
 			 "of rates that all hold"),
 	CONF_INT(struct rate_limit, burst, "0", 0, 1000000,
-		 "requests of a key at once; 0: what the rate allows in a second, at least 1"),
+		 "requests of a key at once; 0: what the rate allows in a second, at "
+		 "least 1"),
 	CONF_VIA(struct rate_limit, by, template_parse, "{client.ip}",
 		 "the key: whose requests are counted together"),
 	CONF_INT(struct rate_limit, ipv4_prefix, "32", 8, 32,
@@ -153,7 +156,8 @@ check(struct conf_load *l, void *self, struct where w)
 	uint64_t identity;
 
 	p->by_address = p->by && str_eq(p->by->text, STR("{client.ip}"));
-	/* One without a name is known by its place: its counts begin anew when that changes. */
+	/* One without a name is known by its place: its counts begin anew when that
+	 * changes. */
 	p->name = conf_policy_name(l);
 	identity = str_hash(p->name);
 	if (!p->name.len) {
@@ -183,10 +187,11 @@ address_key(const struct rate_limit *p, const struct exchange *x, uint8_t key[st
 	return (struct str){ (const char *)key, 17 };
 }
 
-/* All windows must admit. What is taken from one when the next refuses after all, because another
- * worker was faster, is lost to the key: never is one admitted too many. */
+/* All windows must admit. What is taken from one when the next refuses after all, because
+ * another worker was faster, is lost to the key: never is one admitted too many. */
 static enum cell_verdict
-take(struct cells *c, const struct rate_limit *p, struct str key, struct rate_limit_state *s)
+take(struct cells *c, const struct rate_limit *p, struct str key,
+     struct rate_limit_state *s)
 {
 	struct siphash where[WINDOWS];
 	uint64_t now = clock_read();
@@ -282,7 +287,8 @@ response(struct exchange *x, const void *self, void *state)
 	say(x, STR("X-RateLimit-Remaining"),
 	    arena_printf(&x->arena, "%llu", (unsigned long long)s->answer.remaining));
 	say(x, STR("X-RateLimit-Reset"),
-	    arena_printf(&x->arena, "%llu", (unsigned long long)seconds(s->answer.reset)));
+	    arena_printf(&x->arena, "%llu",
+			 (unsigned long long)seconds(s->answer.reset)));
 }
 
 const struct policy rate_limit_policy = {

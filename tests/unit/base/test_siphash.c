@@ -41,7 +41,8 @@ START_TEST(test_as_openssl)
 		text[i] = (char)(i * 37 + 5);
 	for (size_t len = 0; len < sizeof(text); len++) {
 		struct str s = { text, len };
-		struct siphash a = siphash(key, len * 77, s), b = theirs(key, len * 77, s);
+		struct siphash a = siphash(key, len * 77, s),
+			       b = theirs(key, len * 77, s);
 
 		ck_assert_uint_eq(a.low, b.low);
 		ck_assert_uint_eq(a.high, b.high);

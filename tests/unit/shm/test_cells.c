@@ -69,9 +69,11 @@ START_TEST(test_burst_and_rate)
 	ck_assert_int_eq(a.verdict, CELL_REFUSED);
 	ck_assert_uint_eq(a.retry, SECOND / 10);
 	ck_assert_uint_eq(a.reset, 3 * SECOND / 10);
-	/* A refused one uses nothing, and what Retry-After says is true to the nanosecond. */
+	/* A refused one uses nothing, and what Retry-After says is true to the
+	 * nanosecond. */
 	ck_assert_int_eq(take(key, l, now + SECOND / 10 - 1), CELL_REFUSED);
-	ck_assert_int_eq(cells_peek(cells, key, l, now + SECOND / 10).verdict, CELL_ADMITTED);
+	ck_assert_int_eq(cells_peek(cells, key, l, now + SECOND / 10).verdict,
+			 CELL_ADMITTED);
 	ck_assert_int_eq(take(key, l, now + SECOND / 10), CELL_ADMITTED);
 	ck_assert_int_eq(take(key, l, now + SECOND / 10), CELL_REFUSED);
 	/* Another key, another limit: counted apart. */
@@ -114,23 +116,29 @@ START_TEST(test_full_set)
 	uint64_t now = 50 * SECOND;
 
 	for (uint64_t i = 1; i <= CELLS_A_SET; i++)
-		ck_assert_int_eq(take((struct siphash){ i, 9 }, l, now + i), CELL_ADMITTED);
+		ck_assert_int_eq(take((struct siphash){ i, 9 }, l, now + i),
+				 CELL_ADMITTED);
 	ck_assert_int_eq(take((struct siphash){ 99, 9 }, l, now + 10), CELL_FULL);
 	/* Those that were there go on. */
 	ck_assert_int_eq(take((struct siphash){ 1, 9 }, l, now + 10), CELL_ADMITTED);
 	ck_assert_int_eq(take((struct siphash){ 1, 9 }, l, now + 10), CELL_REFUSED);
-	/* Key 2 is the first to have recovered: it makes room, and has lost nothing by it. */
+	/* Key 2 is the first to have recovered: it makes room, and has lost nothing by
+	 * it. */
 	ck_assert_int_eq(take((struct siphash){ 99, 9 }, l, now + 1 + SECOND), CELL_FULL);
-	ck_assert_int_eq(take((struct siphash){ 99, 9 }, l, now + 2 + SECOND), CELL_ADMITTED);
-	ck_assert_int_eq(take((struct siphash){ 1, 9 }, l, now + 2 + SECOND), CELL_ADMITTED);
-	ck_assert_int_eq(take((struct siphash){ 1, 9 }, l, now + 2 + SECOND), CELL_REFUSED);
+	ck_assert_int_eq(take((struct siphash){ 99, 9 }, l, now + 2 + SECOND),
+			 CELL_ADMITTED);
+	ck_assert_int_eq(take((struct siphash){ 1, 9 }, l, now + 2 + SECOND),
+			 CELL_ADMITTED);
+	ck_assert_int_eq(take((struct siphash){ 1, 9 }, l, now + 2 + SECOND),
+			 CELL_REFUSED);
 }
 END_TEST
 
 static uint64_t *
 counters(void)
 {
-	uint64_t *at = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	uint64_t *at = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	ck_assert_ptr_ne(at, MAP_FAILED);
 	return at;
@@ -183,7 +191,8 @@ END_TEST
 
 enum { KEYS = 10000, BURST = 3 };
 
-/* All find the same new keys at the same time, in few sets, while old ones are evicted. */
+/* All find the same new keys at the same time, in few sets, while old ones are evicted.
+ */
 static void
 discover(uint64_t *mine)
 {
@@ -205,8 +214,9 @@ START_TEST(test_never_in_two_cells)
 	in_processes(discover, n);
 	for (int i = 0; i < PROCESSES; i++)
 		sum += n[i];
-	/* A process that lags behind may find its key evicted by those ahead, in whose time it had recovered: then
-	 * its set is full for it, as its own time is earlier than theirs. Never is there one more. */
+	/* A process that lags behind may find its key evicted by those ahead, in whose
+	 * time it had recovered: then its set is full for it, as its own time is earlier
+	 * than theirs. Never is there one more. */
 	ck_assert_uint_le(sum, (uint64_t)KEYS * BURST);
 	ck_assert_uint_ge(sum, (uint64_t)KEYS * BURST * 9 / 10);
 	munmap(n, 4096);
@@ -222,7 +232,8 @@ START_TEST(test_outlives_its_users)
 	region_close(region);
 	region = region_open(path, REGION_SIZE);
 	cells = cells_open(region);
-	ck_assert_int_eq(take(cells_key(cells, 1, STR("x")), l, SECOND + 5), CELL_REFUSED);
+	ck_assert_int_eq(take(cells_key(cells, 1, STR("x")), l, SECOND + 5),
+			 CELL_REFUSED);
 }
 END_TEST
 
