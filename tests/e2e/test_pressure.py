@@ -295,3 +295,29 @@ def test_refused_upload_that_goes_on(gateway, origin):
             t.join(20)
             assert not t.is_alive(), target
         assert time.monotonic() - began < 15, target
+
+
+def test_long_bodies_both_ways_at_once(gateway, origin):
+    """An origin that answers while it still reads: both bodies are long and of known length."""
+    size = 8 * MB
+    data = random.Random(4).randbytes(size)
+
+    def script(conn):
+        while True:
+            r = conn.head()
+            if not r:
+                return
+            conn.send("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
+            t = threading.Thread(target=lambda: conn.send(data[:size // 2]), daemon=True)
+            t.start()
+            conn.body_of(r)
+            assert r.body == data
+            t.join()
+            conn.send(data[size // 2:])
+    g = gateway(config(origin(script=script)))
+    with g.client(timeout=60) as c:
+        for _ in range(3):
+            t = threading.Thread(target=lambda: c.send(make_request("POST", "/both", body=data)), daemon=True)
+            t.start()
+            assert c.response().body == data
+            t.join()

@@ -29,17 +29,23 @@ h1_relay(struct stream *from, struct stream *to)
 	return true;
 }
 
+/* Bodies may go both ways at once: this ends one of them. */
+static void
+stop(struct h1 *from)
+{
+	pipe_give(&from->wire.loop->pipes, from->pipe);
+	from->pipe = NULL;
+	from->relay_to->relay_from = NULL;
+	from->relay_to = NULL;
+}
+
 void
 h1_relay_stop(struct h1 *h)
 {
 	if (h->relay_from)
-		h1_relay_stop(h->relay_from);
-	if (!h->relay_to)
-		return;
-	pipe_give(&h->wire.loop->pipes, h->pipe);
-	h->pipe = NULL;
-	h->relay_to->relay_from = NULL;
-	h->relay_to = NULL;
+		stop(h->relay_from);
+	if (h->relay_to)
+		stop(h);
 }
 
 /* What is in the pipe goes on. 1: all of it, 0: the other side is full, -1: it failed. */
@@ -67,7 +73,7 @@ empty(struct h1 *a, size_t *moved)
 static void
 finish(struct h1 *a)
 {
-	h1_relay_stop(a);
+	stop(a);
 	a->rx = RX_DONE;
 	a->stream.user->on_body(&a->stream, STR_NONE, true);
 	h1_unsendable(a);
@@ -97,7 +103,7 @@ h1_relay_pump(struct h1 *a)
 		if (n <= 0) {
 			int error = n < 0 ? errno : 0;
 
-			h1_relay_stop(a);
+			stop(a);
 			h1_ended(a, error);
 			return;
 		}
@@ -105,7 +111,7 @@ h1_relay_pump(struct h1 *a)
 	}
 	if (left < 0) {
 		/* Nobody takes it any more: it is read and dropped. */
-		h1_relay_stop(a);
+		stop(a);
 		a->credit = a->credit > 0 ? a->credit : 1;
 		loop_ready(a->wire.loop, &a->wire.event);
 		return;
