@@ -259,7 +259,8 @@ source_read(struct source *s, struct where at, struct arena *a, struct arena *st
 
 		if (fd >= 0)
 			close(fd);
-		unreadable(d, at, name_for(s, at), error, stat(s->path, &st) == 0 ? &st : NULL);
+		unreadable(d, at, name_for(s, at), error,
+			   stat(s->path, &st) == 0 ? &st : NULL);
 		return -1;
 	}
 
