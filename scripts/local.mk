@@ -19,7 +19,8 @@ PATHS_SED = $(SED) -e 's|/usr/sbin/|$(sbindir)/|g' -e 's|/etc/postern|$(confdir)
 	-e 's|/var/lib/|$(localstatedir)/lib/|g'
 
 install-data-local:
-	$(MKDIR_P) "$(DESTDIR)$(confdir)" "$(DESTDIR)$(logrotatedir)" "$(DESTDIR)$(sysusersdir)"
+	$(MKDIR_P) "$(DESTDIR)$(confdir)" "$(DESTDIR)$(logrotatedir)" "$(DESTDIR)$(sysusersdir)" \
+		"$(DESTDIR)$(localstatedir)/log/postern"
 	test -f "$(DESTDIR)$(confdir)/postern.conf" || \
 		$(INSTALL_DATA) $(srcdir)/conf/samples/postern.conf "$(DESTDIR)$(confdir)/postern.conf"
 	$(PATHS_SED) $(srcdir)/scripts/postern.logrotate >"$(DESTDIR)$(logrotatedir)/postern"
@@ -36,6 +37,7 @@ uninstall-local:
 		rm -f "$(DESTDIR)$(confdir)/postern.conf"
 	rm -f "$(DESTDIR)$(logrotatedir)/postern" "$(DESTDIR)$(sysusersdir)/postern.conf"
 	rm -f "$(DESTDIR)$(unitdir)/postern.service"
+	rmdir "$(DESTDIR)$(localstatedir)/log/postern" 2>/dev/null || :
 
 dist-hook:
 	find "$(distdir)" -name __pycache__ -exec rm -rf {} +
