@@ -45,6 +45,7 @@ add(struct diag *d, enum diag_level level, int code, struct where w, const char 
 		d->dropping = d->errors + d->warnings >= KEPT;
 	d->errors += level == DIAG_ERROR;
 	d->warnings += level == DIAG_WARNING;
+	d->newest = NULL;
 	if (d->dropping)
 		return;
 
@@ -56,9 +57,11 @@ add(struct diag *d, enum diag_level level, int code, struct where w, const char 
 	item->level = level;
 	item->code = code;
 	item->where = w;
+	item->about = NULL;
 	item->text = arena_str(d->arena, (struct str){ text, len });
 	*d->last = item;
 	d->last = &item->next;
+	d->newest = item;
 }
 
 void
@@ -92,10 +95,18 @@ diag_note(struct diag *d, struct where w, const char *fmt, ...)
 }
 
 void
+diag_about(struct diag *d, const char *option)
+{
+	if (d->newest)
+		d->newest->about = option;
+}
+
+void
 diag_undo(struct diag *d, const struct diag *before)
 {
 	d->last = before->last;
 	*d->last = NULL;
+	d->newest = NULL;
 	d->errors = before->errors;
 	d->warnings = before->warnings;
 	d->dropping = before->dropping;
@@ -251,7 +262,7 @@ sorted(const struct diag *d, size_t *n)
 }
 
 static void
-print_sum(const struct diag *d, FILE *out)
+print_sum(const struct diag *d, const struct diag_item *first, FILE *out)
 {
 	if (d->errors)
 		fprintf(out, "%d error%s", d->errors, d->errors == 1 ? "" : "s");
@@ -263,7 +274,15 @@ print_sum(const struct diag *d, FILE *out)
 		fputs("no errors", out);
 	if (d->nfiles)
 		fprintf(out, " in %d file%s", d->nfiles, d->nfiles == 1 ? "" : "s");
-	fputs(".\n", out);
+	fputc('.', out);
+	if (d->outcome)
+		fprintf(out, " %s", d->outcome);
+	/* Explaining the first error is the next step. */
+	if (first && first->about)
+		fprintf(out, " Next: postern explain %s", first->about);
+	else if (first)
+		fprintf(out, " Next: postern explain E%d", first->code);
+	fputc('\n', out);
 }
 
 void
@@ -272,6 +291,7 @@ diag_print(const struct diag *d, FILE *out)
 	size_t n;
 	struct group *all = sorted(d, &n);
 	int shown[] = { 0, 0, 0 };
+	const struct diag_item *first = NULL;
 
 	for (size_t i = 0; i < n; i++) {
 		const struct diag_item *item = all[i].item;
@@ -279,6 +299,8 @@ diag_print(const struct diag *d, FILE *out)
 		if (shown[item->level] == SHOWN)
 			continue;
 		shown[item->level]++;
+		if (item->level == DIAG_ERROR && item->code && !first)
+			first = item;
 		do {
 			print_item(d, item, out);
 			item = item->next;
@@ -289,7 +311,7 @@ diag_print(const struct diag *d, FILE *out)
 
 	if (more > 0)
 		fprintf(out, "… and %d more\n", more);
-	print_sum(d, out);
+	print_sum(d, first, out);
 }
 
 static void
@@ -317,6 +339,10 @@ json_item(struct json_write *j, const struct diag_item *item)
 		json_key(j, STR("length"));
 		json_int(j, item->where.len);
 	}
+	if (item->about) {
+		json_key(j, STR("option"));
+		json_str(j, str_of(item->about));
+	}
 	json_key(j, STR("text"));
 	json_str(j, item->text);
 }
@@ -324,18 +350,8 @@ json_item(struct json_write *j, const struct diag_item *item)
 static size_t
 json_room(const struct diag_item *item)
 {
-	return 256 +
-	       6 * (item->text.len + (item->where.file ? strlen(item->where.file) : 0));
-}
-
-void
-diag_print_next(const struct diag *d, FILE *out)
-{
-	for (const struct diag_item *i = d->first; i; i = i->next)
-		if (i->level == DIAG_ERROR && i->code) {
-			fprintf(out, "Next: postern explain E%d\n", i->code);
-			return;
-		}
+	return 256 + 6 * (item->text.len + str_of(item->where.file).len +
+			  str_of(item->about).len);
 }
 
 void

@@ -34,6 +34,7 @@ struct diag_item {
 	int code;                       /* 204 for E204; 0 for notes */
 	struct where where;
 	struct str text;
+	const char *about;              /* the option: services.routes.to; NULL */
 };
 
 struct diag_file {
@@ -48,6 +49,8 @@ struct diag {
 	struct diag_file *files;
 	int errors, warnings, nfiles;
 	bool dropping;                  /* enough are kept: the rest is only counted */
+	struct diag_item *newest;       /* NULL: it was dropped, or there is none */
+	const char *outcome; /* "Revision 41 keeps serving.": said with the sum; NULL */
 };
 
 void diag_init(struct diag *, struct arena *);
@@ -63,6 +66,9 @@ void diag_warn(struct diag *, int code, struct where, const char *fmt, ...)
 void diag_note(struct diag *, struct where, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* Names the option that the newest finding is about; kept by reference. */
+void diag_about(struct diag *, const char *option);
+
 /* Takes back what was found since `before`, a copy. */
 void diag_undo(struct diag *, const struct diag *before);
 
@@ -70,14 +76,13 @@ void diag_undo(struct diag *, const struct diag *before);
 struct where where_in(struct where w, size_t offset, size_t len);
 
 /* Renders all findings in order of file and line, then a line such as
- * "3 errors, 1 warning in 4 files." */
+ * "3 errors, 1 warning in 4 files. Revision 41 keeps serving. Next: postern explain
+ * services.routes.to" */
 void diag_print(const struct diag *, FILE *);
 
-/* "Next: postern explain E204", for the first error; nothing when there is none. */
-void diag_print_next(const struct diag *, FILE *);
-
 /* All findings as one JSON document: {"errors":3,"warnings":1,"files":4,"findings":[{"level":"error",
- * "code":"E204","file":"…","line":14,"column":37,"length":7,"text":"…","notes":[…]}, …]} */
+ * "code":"E204","file":"…","line":14,"column":37,"length":7,"option":"services.routes.to","text":"…",
+ * "notes":[…]}, …]}; option only where one is known */
 void diag_print_json(const struct diag *, FILE *);
 
 /* The word of `words` (NULL-terminated) nearest to `s` in edit distance, if near enough

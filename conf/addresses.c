@@ -176,6 +176,10 @@ target_parse(struct conf_load *l, struct conf_target *t, struct str url, struct 
 			return bad_target(
 				l, w, url,
 				"the scheme is http://, or unix:/path for a socket");
+		if (str_find(url, ' ') >= 0)
+			return bad_target(l, w, url,
+					  "one address each; with a weight: ( { url = "
+					  "\"http://host:port\"; weight = 3; } )");
 		return bad_target(
 			l, w, url,
 			arena_printf(&l->scratch, "write \"%s%.*s\"",

@@ -5,7 +5,7 @@
 
 #include "conf/reader.h"
 
-enum { ROWS_MAX = 64 };
+enum { ROWS_MAX = 32 };
 
 struct arena *
 conf_arena(struct conf_load *l)
@@ -54,6 +54,8 @@ conf_error(struct conf_load *l, int code, struct where w, const char *fmt, ...)
 	va_start(args, fmt);
 	diag_error(l->diag, code, w, "%s", scoped(l, fmt, args, buf, sizeof(buf)));
 	va_end(args);
+	if (l->row && !l->diag->dropping)
+		diag_about(l->diag, suggest_path(l->diag->arena, l->types, l->row));
 }
 
 void
@@ -182,9 +184,13 @@ quantity(struct conf_load *l, const struct conf_field *r, const struct conf_node
 					    v);
 		return 0;
 	}
+
+	const char *fix = unit_of_others(&l->scratch, text, r->kind == CONF_KIND_SIZE);
+
 	conf_error(l, 206, n ? conf_where(n) : (struct where){ 0 },
-		   "\"%s\": \"%.*s\" is not understood; %s", r->key,
-		   STR_ARG(str_first(text, 60)), error);
+		   fix ? "\"%s\": \"%.*s\" is not understood; write \"%s\""
+		       : "\"%s\": \"%.*s\" is not understood; %s",
+		   r->key, STR_ARG(str_first(text, 60)), fix ? fix : error);
 	return -1;
 }
 
@@ -399,7 +405,10 @@ int
 conf_fill(struct conf_load *l, const struct conf_node *group,
 	  const struct conf_field *rows, void *to)
 {
+	/* What was meant by another word is not missing. */
+	static const struct conf_node wrong = { .kind = CONF_NODE_BROKEN };
 	const struct conf_node *given[ROWS_MAX] = { NULL }, *child;
+	const struct conf_field *meant, *above = l->row;
 	int result = 0;
 
 	if (group->kind != CONF_NODE_GROUP)
@@ -408,7 +417,9 @@ conf_fill(struct conf_load *l, const struct conf_node *group,
 		const struct conf_field *r = row_of(rows, conf_name_of(child));
 
 		if (!r) {
-			unknown_key(l, group, rows, child);
+			meant = unknown_key(l, group, rows, child);
+			if (meant && !given[meant - rows])
+				given[meant - rows] = &wrong;
 			result = -1;
 			continue;
 		}
@@ -428,10 +439,15 @@ conf_fill(struct conf_load *l, const struct conf_node *group,
 
 		if (r->flags & CONF_F_LATER)
 			continue;
-		if (!n && r->flags & CONF_F_REQUIRED)
-			result = missing(l, group, r);
-		else if ((n ? conf_fill_one(l, r, n, at) : fill_default(l, r, at)) < 0)
+		if (!n && !(r->flags & CONF_F_REQUIRED)) {
+			if (fill_default(l, r, at) < 0)
+				result = -1;
+			continue;
+		}
+		l->row = r;
+		if ((n ? conf_fill_one(l, r, n, at) : missing(l, group, r)) < 0)
 			result = -1;
 	}
+	l->row = above;
 	return result;
 }

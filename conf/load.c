@@ -116,6 +116,7 @@ load_run(struct conf_load *l, const char *path)
 	if (load_files(l, path) < 0)
 		return -1;
 	conf_fill(l, l->root, conf_rows, l->model);
+	l->row = NULL;
 	check_present(l);
 	names_check(l);
 	return l->diag->errors > errors ? -1 : 0;

@@ -101,8 +101,10 @@ policy(struct conf_load *l, const struct conf_node *n)
 	p->type = n->kind == CONF_NODE_GROUP ? type_of(l, n, &p->type_index) : NULL;
 	l->policy = p->name;
 	if (p->type) {
+		const struct conf_field *above = l->row;
 		int errors = l->diag->errors;
 
+		l->row = p->type->fields;
 		if (!n->name_len)
 			reader_begin(l, "policy of type", str_of(p->type->name));
 		p->self = arena_zalloc(l->image, p->type->size + 1);
@@ -110,6 +112,7 @@ policy(struct conf_load *l, const struct conf_node *n)
 		    p->type->check && p->type->check(l, p->self, p->where) < 0 &&
 		    l->diag->errors == errors)
 			conf_error(l, 207, p->where, "it cannot be used as it is");
+		l->row = above;
 	}
 	reader_end(l, before);
 	m->policies =

@@ -25,6 +25,7 @@ struct conf_load {
 	size_t count;                   /* nodes */
 	struct conf_node *root;         /* of all files, merged */
 	bool incomplete;                /* by slips: sections may be missing */
+	const struct conf_field *row;   /* the option that is read; NULL */
 	/* What is read, for messages: route "create". */
 	const char *kind;               /* NULL: no need to say */
 	struct str name;
@@ -77,14 +78,22 @@ void put_size(char *to, uint64_t bytes);
 void put_share(char *to, uint32_t hundredths);
 
 /* suggest.c */
-void unknown_key(struct conf_load *, const struct conf_node *group,
-		 const struct conf_field *rows, const struct conf_node *child);
+/* "1m" as a size is "1MiB", "30sec" as a duration "30s"; NULL when it is none of these. */
+const char *unit_of_others(struct arena *, struct str, bool size);
+/* Returns the row that was meant, as far as it lies in this group; NULL. */
+const struct conf_field *unknown_key(struct conf_load *, const struct conf_node *group,
+				     const struct conf_field *rows,
+				     const struct conf_node *child);
 /* " (one of …); did you mean "…"?" for words that an option does not take; in `arena`. */
 const char *suggest_word(struct arena *, struct str, const char *const *words);
 /* The name of `names` nearest to `s` as `; did you mean "…"?`, or "". Its value in
  * *value. */
 const char *
 suggest_name(struct arena *, struct str s, const struct map *names, void **value);
+/* The path of a row for postern explain: "services.routes.to"; the type for options of
+ * policies. NULL when it is none of the language. In `arena`. */
+const char *suggest_path(struct arena *, const struct conf_type *const *types,
+			 const struct conf_field *row);
 /* Where `key` lives: "upstreams.NAME.timeout"; NULL when nowhere or in several places. */
 const char *suggest_home(struct arena *, struct str key);
 

@@ -267,6 +267,10 @@ action(struct conf_load *l, const struct conf_node *n, struct conf_route *r, boo
 	static const char *const keys[] = { "to", "redirect", "respond" };
 	const struct conf_node *first = NULL;
 
+	if (clean && r->nto && !r->redirect_where.file && !r->respond_status) {
+		r->action = CONF_TO;
+		return 0;
+	}
 	for (int i = 0; i < 3; i++) {
 		const struct conf_node *k = conf_member(n, keys[i]);
 

@@ -23,6 +23,12 @@ domain_error(struct str s)
 	if (!rest.len || s.len > 255)
 		return "a domain is a name such as \"api.example.com\", "
 		       "\"*.example.com\" or \"*\"";
+	if (str_eq(s, STR("_")))
+		return "all names that no other service has are \"*\"";
+	for (size_t i = 0; *s.at != '[' && i < rest.len; i++)
+		if (strchr("~^$()?+|\\,;", rest.at[i]))
+			return "a domain is a name, not a regex: \"*.example.com\" "
+			       "stands for all names below";
 	for (size_t i = 0; i < rest.len; i++)
 		if ((unsigned char)rest.at[i] <= ' ' || (unsigned char)rest.at[i] >= 0x7f)
 			return "names with other letters are written in their xn-- form";

@@ -34,7 +34,7 @@ static const struct { const char *word, *here;
 	{ "strip_path", "rewrite of a route: match = \"* /v1/*\"; rewrite = \"/{*}\"" },
 	{ "prefix_rewrite", "rewrite of a route" },
 	{ "regex_rewrite", "rewrite of a route with match = \"* ~ ^…$\"" },
-	{ "preserve_host", "a policy of type headers; the Host of the client is kept" },
+	{ "preserve_host", "a policy of type \"headers\"; the Host of the client is kept" },
 	{ "frontend", "the section listeners, and services" },
 	{ "frontends", "the section listeners, and services" },
 	{ "entrypoints", "the section listeners" },
@@ -83,11 +83,31 @@ static const struct { const char *word, *here;
 	{ "worker_connections", "gateway.max_files" },
 	{ "worker_rlimit_nofile", "gateway.max_files" },
 	{ "worker_cpu_affinity", "gateway.pin_cpus" },
-	{ "access_log", "a policy of type access-log in gateway.policies" },
-	{ "add_header", "a policy of type headers" },
-	{ "proxy_set_header", "a policy of type headers" },
-	{ "limit_req", "a policy of type rate-limit" },
+	{ "access_log", "a policy of type \"access-log\" in gateway.policies" },
+	{ "add_header", "a policy of type \"headers\"" },
+	{ "proxy_set_header", "a policy of type \"headers\"" },
+	{ "limit_req", "a policy of type \"rate-limit\"" },
+	{ "limit_conn", "a policy of type \"concurrency\"" },
+	{ "proxy_hide_header", "a policy of type \"headers\"" },
+	{ "more_set_headers", "a policy of type \"headers\"" },
+	{ "http_request", "policies of a service or route" },
 	{ "pid", "gateway.pid_file" },
+	{ "error_log", "not needed: findings and faults go to standard error" },
+	{ "worker_threads", "gateway.workers" },
+	{ "backup", "not needed: a target with weight = 0 gets no new requests" },
+	{ "down", "weight = 0 of a target" },
+	{ "max_fails", "health of an upstream, which is not in this version of postern" },
+	{ "fail_timeout",
+	  "health of an upstream, which is not in this version of postern" },
+	{ "health_check",
+	  "health of an upstream, which is not in this version of postern" },
+	{ "health_checks",
+	  "health of an upstream, which is not in this version of postern" },
+	{ "proxy_redirect", "a policy of type \"headers\"" },
+	{ "try_files", "nothing: files are not served" },
+	{ "root", "nothing: files are not served" },
+	{ "alias", "nothing: files are not served" },
+	{ "index", "nothing: files are not served" },
 	{ "includes", "include = [ \"conf.d/*.conf\" ]" },
 	{ "http", "gateway, listeners and services at the top level" },
 	{ NULL, NULL },
@@ -139,6 +159,36 @@ suggest_home(struct arena *a, struct str key)
 	return h.n == 1 ? h.found : NULL;
 }
 
+static const char *
+path_of(struct arena *a, const struct conf_field *rows, const struct conf_field *row,
+	const char *above)
+{
+	const char *found = NULL;
+
+	for (const struct conf_field *r = rows; r->key && !found; r++) {
+		const char *path =
+			arena_printf(a, "%s%s%s", above, *above ? "." : "", r->key).at;
+
+		if (r == row)
+			return path;
+		if (r->sub)
+			found = path_of(a, r->sub, row, path);
+	}
+	return found;
+}
+
+const char *
+suggest_path(struct arena *a, const struct conf_type *const *types,
+	     const struct conf_field *row)
+{
+	const char *found = path_of(a, conf_rows, row, "");
+
+	for (int i = 0; types[i] && !found; i++)
+		if (path_of(a, types[i]->fields, row, ""))
+			found = types[i]->name;
+	return found;
+}
+
 static const char *const *
 keys(struct arena *a, const struct conf_field *rows)
 {
@@ -166,7 +216,51 @@ list(struct arena *a, const char *const *words)
 	return s.at;
 }
 
-void
+/* Units as other products write them. */
+static const struct { const char *word, *here;
+	bool size;
+} units[] = {
+	{ "k", "KiB", true },   { "kb", "KiB", true },  { "m", "MiB", true },
+	{ "mb", "MiB", true },  { "g", "GiB", true },   { "gb", "GiB", true },
+	{ "kib", "KiB", true }, { "mib", "MiB", true }, { "gib", "GiB", true },
+	{ "ki", "KiB", true },  { "mi", "MiB", true },  { "gi", "GiB", true },
+	{ "bytes", "B", true }, { "sec", "s", false },  { "secs", "s", false },
+	{ "second", "s", false }, { "seconds", "s", false }, { "min", "m", false },
+	{ "mins", "m", false }, { "minute", "m", false }, { "minutes", "m", false },
+	{ "hour", "h", false }, { "hours", "h", false }, { "day", "d", false },
+	{ "days", "d", false }, { "msec", "ms", false }, { "millis", "ms", false },
+	{ NULL, NULL, false },
+};
+
+const char *
+unit_of_others(struct arena *a, struct str text, bool size)
+{
+	size_t n = 0;
+
+	while (n < text.len && text.at[n] >= '0' && text.at[n] <= '9')
+		n++;
+
+	struct str word = str_trim(str_from(text, n));
+
+	for (int i = 0; n && n < 16 && units[i].word; i++)
+		if (units[i].size == size && str_caseeq(word, str_of(units[i].word)))
+			return arena_printf(a, "%.*s%s", STR_ARG(str_first(text, n)),
+					    units[i].here)
+				.at;
+	return NULL;
+}
+
+/* The row whose key a text begins with. */
+static const struct conf_field *
+named_first(const struct conf_field *rows, const char *text)
+{
+	for (; rows->key; rows++)
+		if (str_eq(str_of(rows->key), str_first(str_of(text), strcspn(text, " "))))
+			return rows;
+	return NULL;
+}
+
+const struct conf_field *
 unknown_key(struct conf_load *l, const struct conf_node *group,
 	    const struct conf_field *rows, const struct conf_node *child)
 {
@@ -177,7 +271,7 @@ unknown_key(struct conf_load *l, const struct conf_node *group,
 
 	/* It may belong to a group that ended too early. */
 	if (group == l->root && child->source->loose)
-		return;
+		return NULL;
 	for (const struct conf_field *r = rows; r->key; r++)
 		for (const struct conf_field *s = r->kind == CONF_KIND_GROUP ? r->sub
 									     : NULL;
@@ -187,7 +281,7 @@ unknown_key(struct conf_load *l, const struct conf_node *group,
 					l, 202, w,
 					"\"%s\" belongs into %s: write %s: { %s = …; };",
 					s->key, r->key, r->key, s->key);
-				return;
+				return NULL;
 			}
 
 	const char *near = diag_nearest(key, known);
@@ -197,7 +291,7 @@ unknown_key(struct conf_load *l, const struct conf_node *group,
 		    !(near && key.len > 4 && same_word(key, near))) {
 			conf_error(l, 201, w, "unknown key \"%.*s\"; here that is %s",
 				   STR_ARG(key), foreign[i].here);
-			return;
+			return named_first(rows, foreign[i].here);
 		}
 
 	const char *home = suggest_home(a, key);
@@ -211,6 +305,7 @@ unknown_key(struct conf_load *l, const struct conf_node *group,
 	else
 		conf_error(l, 201, w, "unknown key \"%.*s\"; known here: %s",
 			   STR_ARG(key), list(a, known));
+	return near && !home ? named_first(rows, near) : NULL;
 }
 
 const char *

@@ -44,18 +44,21 @@ summarise(struct build_answer *answer, const struct diag *d)
 
 /* Loads and compiles into the memory at `at`; findings are printed. */
 static struct image *
-compile(const char *file, uint64_t generation, void *at, size_t room, struct stats *stats,
-	const struct build_setup *setup, struct build_answer *answer)
+compile(const char *file, uint64_t generation, uint64_t serving, void *at, size_t room,
+	struct stats *stats, const struct build_setup *setup, struct build_answer *answer)
 {
 	struct arena image, findings;
 	const struct conf_model *model;
 	struct image *made = NULL;
 	struct diag d;
+	char outcome[64];
 
 	arena_init(&image, at, room, 0);
 	image.full = too_large;
 	arena_init(&findings, NULL, 0, FINDINGS_MAX);
 	diag_init(&d, &findings);
+	snprintf(outcome, sizeof(outcome), "Revision %llu keeps serving.",
+		 (unsigned long long)serving);
 	model = worker_read(file, &image, &d);
 	if (model && setup && setup->fn(setup->arg, &model->gateway, stats) < 0)
 		snprintf(answer->text, sizeof(answer->text), "it cannot be set up");
@@ -63,9 +66,10 @@ compile(const char *file, uint64_t generation, void *at, size_t room, struct sta
 		made = model ? worker_compile(model, &image, stats, &d) : NULL;
 		summarise(answer, &d);
 	}
+	if (d.errors && serving)
+		d.outcome = outcome;
 	if (d.errors || d.warnings)
 		diag_print(&d, stderr);
-	diag_print_next(&d, stderr);
 	arena_reset(&findings);
 	if (!made || d.errors)
 		return NULL;
@@ -100,8 +104,8 @@ builder_main(const struct build *b, struct window *w, const char *file,
 		log_error("cannot make room for a configuration: %s", strerror(errno));
 		_exit(1);
 	}
-	image = compile(file, b->generation, window_at(w, b->slice), w->slice, &mine,
-			setup, &answer);
+	image = compile(file, b->generation, b->serving, window_at(w, b->slice), w->slice,
+			&mine, setup, &answer);
 	if (image) {
 		answer.image = image;
 		answer.size = image->size;
@@ -132,7 +136,8 @@ build_start(struct build *b, struct window *w, const char *file, uint64_t genera
 {
 	int ends[2], error;
 
-	*b = (struct build){ .pipe = -1, .slice = -1, .generation = generation };
+	*b = (struct build){ .pipe = -1, .slice = -1, .generation = generation,
+			     .serving = b->serving };
 	b->memfd = memfd_create("postern-configuration", MFD_ALLOW_SEALING | MFD_CLOEXEC);
 	if (b->memfd < 0 || (b->slice = window_take(w)) < 0 || pipe2(ends, O_CLOEXEC) < 0)
 		goto fail;
@@ -225,7 +230,7 @@ build_here(struct window *w, const char *file, struct stats *stats,
 		log_error("cannot make room for a configuration: %s", strerror(errno));
 		return NULL;
 	}
-	image = compile(file, 1, at, w->slice, stats, setup, &answer);
+	image = compile(file, 1, 0, at, w->slice, stats, setup, &answer);
 	fflush(stderr);
 	if (image)
 		mprotect(at, w->slice, PROT_READ);

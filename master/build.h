@@ -22,6 +22,7 @@ struct build {
 	int memfd;
 	int slice;                      /* taken from the window */
 	uint64_t generation;
+	uint64_t serving; /* set before the start: what stays when it fails; 0: none */
 	uint64_t deadline;              /* ms, monotonic */
 };
 

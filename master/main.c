@@ -65,7 +65,6 @@ dump(const char *file)
 	rc = conf_dump(file, worker_types(), &d, stdout);
 	if (d.errors || d.warnings)
 		diag_print(&d, stderr);
-	diag_print_next(&d, stderr);
 	arena_reset(&findings);
 	return rc < 0 || fflush(stdout) != 0 ? 1 : 0;
 }

@@ -43,6 +43,7 @@ begin(struct master *m)
 	r->number = ++m->last_number;
 	if (m->current)
 		notify_send("RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)notify_monotonic());
+	r->build.serving = m->current ? m->current->number : 0;
 	if (build_start(&r->build, &m->window, m->file, r->number, &m->stats,
 			m->current ? NULL : &setup) < 0) {
 		reload_refuse(m, errno == ENOMEM ? "too many configurations are still in use" :
@@ -213,7 +214,6 @@ prepare_sockets(struct master *m, const struct conf_model *model, char *why, siz
 			     m->current ? 0 : PATIENCE, &d);
 	if (rc < 0) {
 		diag_print(&d, stderr);
-		diag_print_next(&d, stderr);
 		fflush(stderr);
 		if (d.first)
 			snprintf(why, size, "%.*s", STR_ARG(d.first->text));

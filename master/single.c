@@ -35,10 +35,8 @@ listen_all(struct master *m, const struct conf_model *model)
 	arena_init(&arena, NULL, 0, 16 << 20);
 	diag_init(&d, &arena);
 	rc = sockets_prepare(&m->sockets, model, 1, 2000, &d);
-	if (rc < 0) {
+	if (rc < 0)
 		diag_print(&d, stderr);
-		diag_print_next(&d, stderr);
-	}
 	arena_reset(&arena);
 	if (rc == 0 && (rc = sockets_listen(&m->sockets, &address)) < 0)
 		log_error("cannot listen on %s: %s", address, strerror(errno));

@@ -53,8 +53,6 @@ check(const char *file, bool json)
 			diag_print(&d, stderr);
 		if (good)
 			say_good(m, &d);
-		else
-			diag_print_next(&d, stderr);
 	}
 	arena_reset(&findings);
 	arena_reset(&image);

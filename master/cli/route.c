@@ -195,7 +195,6 @@ ask(struct question *q)
 		image = worker_image(model, &arena, &diag);
 	if (diag.errors)
 		diag_print(&diag, stderr);
-	diag_print_next(&diag, stderr);
 	if (image && find_listener(model, q) == 0)
 		status = answer(image, q, &findings);
 	arena_reset(&findings);

@@ -43,7 +43,7 @@ def test_file_that_is_none(tmp_path, option):
         status, out, err = run(*option, "-c", str(path))
         assert status == 1 and not out
         assert str(path) in err and err.count("error: ") == 1
-        assert err.splitlines()[-1] == "Next: postern explain " + code
+        assert err.splitlines()[-1].endswith(". Next: postern explain " + code)
 
 
 def test_port_is_taken(tmp_path, taken):
@@ -52,7 +52,7 @@ def test_port_is_taken(tmp_path, taken):
         code, out, err = run(*option, "-c", write(tmp_path, gateway, taken))
         assert code == 1
         assert "cannot listen on 127.0.0.1:%d: Address already in use [E520]" % taken in err
-        assert err.splitlines()[-1] == "Next: postern explain E520"
+        assert err.splitlines()[-1].endswith(". Next: postern explain E520")
 
 
 def test_run_directory_is_none(tmp_path, taken):

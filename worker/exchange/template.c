@@ -160,6 +160,47 @@ next_part(const struct report *r, struct str text, struct where w, size_t *at,
 	return 0;
 }
 
+/* "$host" and "$1" of other products are text here. */
+static void
+warn_dollar(const struct report *r, struct str text, struct where w)
+{
+	static const struct { const char *word, *here;
+	} words[] = {
+		{ "host", "host" },           { "http_host", "host" },
+		{ "server_name", "host" },    { "request_uri", "path" },
+		{ "uri", "path" },            { "request_method", "method" },
+		{ "scheme", "scheme" },       { "remote_addr", "client.ip" },
+		{ "remote_port", "client.port" }, { "request_id", "request.id" },
+	};
+	const char *near = "NAME";
+	ptrdiff_t at = str_find(text, '$');
+	size_t n;
+
+	if (at < 0)
+		return;
+
+	struct str word = str_from(text, (size_t)at + 1);
+
+	for (n = 0; n < word.len; n++) {
+		unsigned char c = (unsigned char)word.at[n], l = char_lower(c);
+
+		if ((unsigned)(l - 'a') >= 26 && (unsigned)(c - '0') >= 10 && c != '_')
+			break;
+	}
+	if (!n)
+		return;
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+		if (str_eq(str_first(word, n), str_of(words[i].word)))
+			near = words[i].here;
+	w = where_in(w, (size_t)at, n + 1);
+	if (r->load)
+		conf_warn(r->load, 408, w, "\"$%.*s\" is plain text here; write \"{%s}\"",
+			  STR_ARG(str_first(word, n)), near);
+	else
+		diag_warn(r->diag, 408, w, "\"$%.*s\" is plain text here; write \"{%s}\"",
+			  STR_ARG(str_first(word, n)), near);
+}
+
 static const struct template *
 compile(struct arena *a, const struct report *r, struct str text, struct where w)
 {
@@ -183,6 +224,7 @@ compile(struct arena *a, const struct report *r, struct str text, struct where w
 	}
 	if (bad)
 		return NULL;
+	warn_dollar(r, text, w);
 	t = ARENA_NEW(a, struct template);
 	*t = (struct template){ .n = n, .text = text, .where = w,
 				.constant = n == 0 || (n == 1 && !part[0].row) };

@@ -209,6 +209,10 @@ check_path(struct build *b, struct route *r, struct str path)
 		if (memchr(s.at, '{', s.len) || memchr(s.at, '}', s.len) ||
 		    (str_eq(s, STR("*")) || (s.len && s.at[s.len - 1] == '*')))
 			bad |= check_segment(b, r, s);
+		else if (s.len > 1 && *s.at == ':')
+			diag_warn(b->diag, 315, place(r, s),
+				  "route \"%.*s\": \"%.*s\" is plain text here; a capture is \"{%.*s}\"",
+				  NAME(r), STR_ARG(s), STR_ARG(str_from(s, 1)));
 	}
 	return bad;
 }
@@ -337,6 +341,12 @@ match_parse(struct build *b, struct route *r)
 		diag_error(b->diag, 301, r->conf->match_where,
 			   "route \"%.*s\": a match is \"METHODS PATH\", such as \"GET /a\" or \"* /a/*\"%s",
 			   NAME(r), text.len && *text.at == '/' ? "; there is no method" : "");
+		return -1;
+	}
+	if (methods.at[methods.len - 1] == ',' || memchr(methods.at, '|', methods.len)) {
+		diag_error(b->diag, 302, place(r, methods),
+			   "route \"%.*s\": methods are separated by commas without blanks: \"GET,POST\"",
+			   NAME(r));
 		return -1;
 	}
 	bad = parse_methods(b, r, methods);

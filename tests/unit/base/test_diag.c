@@ -49,7 +49,7 @@ START_TEST(a_finding_shows_its_line)
 		"    2 |   { match = \"POST /v1/orders\"; to = \"ordrs\"; },\n"
 		"      |                                     ^~~~~~~\n"
 		"postern.conf:1:1: note: \"orders\" is defined here\n"
-		"1 error in 2 files.\n");
+		"1 error in 2 files. Next: postern explain E204\n");
 }
 END_TEST
 
@@ -91,7 +91,7 @@ START_TEST(findings_are_in_order_of_file_and_line)
 		"note: of the third\n"
 		"absent.conf: error: cannot be read [E502]\n"
 		"error: no place [E501]\n"
-		"4 errors, 1 warning in 2 files.\n");
+		"4 errors, 1 warning in 2 files. Next: postern explain E201\n");
 }
 END_TEST
 
@@ -112,7 +112,7 @@ START_TEST(at_most_fifty_errors_are_shown)
 	for (char *p = text; (p = strstr(p, "error: again [E201]\n")); p++)
 		lines++;
 	ck_assert_int_eq(lines, 50);
-	ck_assert_ptr_nonnull(strstr(text, "\n… and 4951 more\n5000 errors, 1 warning in 2 files.\n"));
+	ck_assert_ptr_nonnull(strstr(text, "\n… and 4951 more\n5000 errors, 1 warning in 2 files. Next: postern explain "));
 	free(text);
 	arena_reset(&arena);
 }
