@@ -338,7 +338,8 @@ word(struct scan *s, uint32_t at)
 
 	if (is_name(s, at, end)) {
 		kind = SCAN_NAME;
-		if ((text.len == 4 || text.len == 5) && (str_caseeq(text, STR("true")) || str_caseeq(text, STR("false"))))
+		if ((text.len == 4 || text.len == 5) &&
+		    (str_caseeq(text, STR("true")) || str_caseeq(text, STR("false"))))
 			kind = SCAN_BOOL;
 	} else if (!is_int(s, at, end, &kind) && is_float(text.at, text.at + text.len)) {
 		kind = SCAN_FLOAT;

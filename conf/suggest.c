@@ -255,7 +255,8 @@ static const struct conf_field *
 named_first(const struct conf_field *rows, const char *text)
 {
 	for (; rows->key; rows++)
-		if (str_eq(str_of(rows->key), str_first(str_of(text), strcspn(text, " "))))
+		if (str_eq(str_of(rows->key),
+			   str_first(str_of(text), strcspn(text, " "))))
 			return rows;
 	return NULL;
 }

@@ -112,7 +112,8 @@ START_TEST(at_most_fifty_errors_are_shown)
 	for (char *p = text; (p = strstr(p, "error: again [E201]\n")); p++)
 		lines++;
 	ck_assert_int_eq(lines, 50);
-	ck_assert_ptr_nonnull(strstr(text, "\n… and 4951 more\n5000 errors, 1 warning in 2 files. Next: postern explain "));
+	ck_assert_ptr_nonnull(strstr(text, "\n… and 4951 more\n5000 errors, 1 warning in "
+					   "2 files. Next: postern explain "));
 	free(text);
 	arena_reset(&arena);
 }
