@@ -47,3 +47,8 @@ tests_unit_http_test_h1_plain_SOURCES = tests/unit/http/test_h1_request.c \
 tests_unit_http_test_h1_plain_CPPFLAGS = $(AM_CPPFLAGS) -DSCAN_PLAIN
 tests_unit_http_test_h1_plain_LDADD = $(UNIT_LIBS_http)
 TESTS += tests/unit/http/test_h1_plain
+
+check_PROGRAMS += tests/unit/http/test_h1
+tests_unit_http_test_h1_SOURCES = tests/unit/http/test_h1.c
+tests_unit_http_test_h1_LDADD = $(UNIT_LIBS_http)
+TESTS += tests/unit/http/test_h1

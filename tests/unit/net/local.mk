@@ -4,3 +4,13 @@ check_PROGRAMS += tests/unit/net/test_addr
 tests_unit_net_test_addr_SOURCES = tests/unit/net/test_addr.c
 tests_unit_net_test_addr_LDADD = $(UNIT_LIBS_net)
 TESTS += tests/unit/net/test_addr
+
+check_PROGRAMS += tests/unit/net/test_timer
+tests_unit_net_test_timer_SOURCES = tests/unit/net/test_timer.c
+tests_unit_net_test_timer_LDADD = $(UNIT_LIBS_net)
+TESTS += tests/unit/net/test_timer
+
+check_PROGRAMS += tests/unit/net/test_wire
+tests_unit_net_test_wire_SOURCES = tests/unit/net/test_wire.c
+tests_unit_net_test_wire_LDADD = $(UNIT_LIBS_net)
+TESTS += tests/unit/net/test_wire
