@@ -424,9 +424,11 @@ conf_fill(struct conf_load *l, const struct conf_node *group,
 			continue;
 		}
 		if (r->flags & CONF_F_LATER) {
+			l->row = r;
 			conf_error(l, 209, conf_name_where(child),
 				   "\"%s\" (%s) is not in this version of postern",
 				   r->key, r->help);
+			l->row = above;
 			result = -1;
 			continue;
 		}

@@ -262,7 +262,9 @@ merge_all(struct conf_load *l)
 	*l->root = *l->main->root;
 	l->root->child = NULL;
 	l->root->n = 0;
-	for (struct source *s = l->main; s; s = s->in_order)
+	for (struct source *s = l->main; s; s = s->in_order) {
+		if (!s->root)
+			continue; /* it could not be read */
 		for_each_child(child, s->root) {
 			if (str_eq(conf_name_of(child), STR("include")))
 				continue;
@@ -277,6 +279,7 @@ merge_all(struct conf_load *l)
 						    l->root->n, sizeof(*l->root->child));
 			l->root->child[l->root->n++] = into->node;
 		}
+	}
 }
 
 int

@@ -364,9 +364,11 @@ group_body(struct tree *t, struct conf_node *group)
 				group->damaged = true;
 			if (!whole)
 				recover(t, false);
+			/* A torn string is to blame within its section only. */
+			if (top)
+				t->scan->torn = t->suspected = false;
 			if (top && t->unwinding) {
-				t->unwinding = t->suspected = false;
-				t->scan->torn = false;
+				t->unwinding = false;
 				continue;
 			}
 		}

@@ -144,6 +144,56 @@ def test_every_code_is_explained(conf):
         assert code == 0 and len(out) > 40, (one, out, err)
 
 
+def test_unreadable_file(tmp_path):
+    """Says whose it is and its mode, and checks the rest of the configuration all the same."""
+    import pwd
+    import shutil
+    import subprocess
+    import tempfile
+    from harness import POSTERN
+    top = tempfile.mkdtemp(prefix="postern-unreadable-")
+    try:
+        os.chmod(top, 0o755)
+        secret = os.path.join(top, "secret.conf")
+        with open(secret, "w") as f:
+            f.write('vars: { a = "b"; };\n')
+        os.chmod(secret, 0o200)
+        with open(os.path.join(top, "postern.conf"), "w") as f:
+            f.write('include = [ "*ret.conf" ];\n' + GOOD.replace("%d", "8100").replace("domains", "domans"))
+        args = [os.path.join(top, "postern"), "check", "-c", os.path.join(top, "postern.conf")]
+        shutil.copy(POSTERN, args[0])
+        os.chmod(args[0], 0o755)
+        if os.geteuid() == 0:
+            if not shutil.which("setpriv"):
+                pytest.skip("root reads everything")
+            args = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"] + args
+        p = subprocess.run(args, capture_output=True, text=True, timeout=60)
+        owner = pwd.getpwuid(os.geteuid()).pw_name
+        assert p.returncode == 1, p.stderr
+        assert "postern.conf:1:13: error: cannot read secret.conf: Permission denied (owner %s, mode 0200) [E501]" % owner in p.stderr, p.stderr
+        assert 'did you mean "domains"' in p.stderr and p.stderr.count("error: ") == 2, p.stderr
+    finally:
+        shutil.rmtree(top)
+
+
+def test_syntax_and_names_at_once(conf):
+    """One missing quote hides nothing else."""
+    code, out, err = run("check", "-c", conf("""
+listeners: { main: { bind = [ "127.0.0.1:8100 ]; }; };
+upstreams: { origin: { targets = [ "http://127.0.0.1:9000" ]; timeout: { connect = 5; }; };
+services: { all: { domains = [ "*" ]; routes = (
+  { match = "GET /a{"; to = "origin"; },
+  { match = "GET /b/{id}"; to = "nowhere"; rewrite = "/{ip}"; tos = 1; }
+); }; };
+"""))
+    text = out + err
+    assert code == 1
+    for code in ("E101", "E102", "E304", "E403", "E201"):
+        assert "[%s]" % code in text, text
+    assert "E204" not in text and "E208" not in text and "E222" not in text, text
+    assert re.search(r"^5 errors in 1 file\. Next: postern explain E101$", text, re.M), text
+
+
 def test_route(conf):
     """Shows what would be done with a request, without a gateway."""
     path = conf(GOOD.replace('match = "* /*"', 'name = "all-of-it"; match = "* /*"; rewrite = "/new"'))
