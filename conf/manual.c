@@ -106,7 +106,7 @@ rows(FILE *out, const struct conf_field *all)
 static const char head[] =
 	".Dd November 21, 2026\n.Dt POSTERN.CONF 5\n.Os\n.Sh NAME\n.Nm postern.conf\n"
 	".Nd configuration of the API gateway postern\n.Sh DESCRIPTION\n"
-	"The syntax is that of libconfig: settings are\n.Ql name = value;\n"
+	"The syntax is that of libconfig: settings are\n.Ql name = value; ;\n"
 	"groups are in braces, lists in parentheses, arrays in brackets; comments begin "
 	"with\n"
 	".Ql #\nor\n.Ql //\nor stand between\n.Ql /*\nand\n.Ql */ .\n"
@@ -128,6 +128,25 @@ static const char head[] =
 	"                    routes = ( { match = \"* /*\"; to = \"origin\"; } ); }; "
 	"};\n.Ed\n";
 
+static const char matching[] =
+	".Sh HOW A ROUTE IS FOUND\n"
+	"The host of a request chooses the service: a domain that is written out, then the longest\n"
+	".Ql *.example.com ,\nthen\n.Ql * .\n"
+	"Within the service the routes are tried as they are written; the first whose path, method and\n"
+	"conditions fit is taken.\n"
+	"Where only the method does not fit, the answer is 405 with Allow; where nothing fits, 404.\n"
+	"What is compared is the path without dot segments and with its percent-encoding in one form,\n"
+	"and that is what the upstream is sent.\n"
+	".Pp\nPaths of\n.Cm match\nare:\n"
+	".Bl -tag -width 16n\n"
+	".It Ql /a/b\nthis path and no other\n"
+	".It Ql /a/{id}\none segment in place of {id}; it is a capture of that name\n"
+	".It Ql /a/*\nall below /a/, but not /a itself; the rest is the capture {*}\n"
+	".It Ql ~ ^/a/(?<n>\\ed+)$\na regular expression of PCRE2; its named groups are captures. "
+	"In a string of\nthe configuration a backslash is written twice\n.El\n"
+	".Pp\n.Ql postern route\nshows for a request which routes were tried, and\n.Cm tests\n"
+	"of a service see to it that it stays so.\n";
+
 static const char tail[] =
 	".Sh FILES\n.Bl -tag -width Pa\n.It Pa /etc/postern/postern.conf\nthe main file\n"
 	".It Pa /etc/postern/conf.d/\nfiles of others, when\n.Cm include\nnames "
@@ -135,7 +154,8 @@ static const char tail[] =
 	".Sh SEE ALSO\n.Xr postern 8\n";
 
 void
-conf_describe_manual(const struct conf_type *const *types, FILE *out)
+conf_describe_manual(const struct conf_type *const *types, void (*more)(FILE *),
+		     FILE *out)
 {
 	fputs(head, out);
 	for (const struct conf_field *r = conf_rows; r->key; r++) {
@@ -155,5 +175,7 @@ conf_describe_manual(const struct conf_type *const *types, FILE *out)
 		sentence(out, types[i]->help);
 		rows(out, types[i]->fields);
 	}
+	fputs(matching, out);
+	more(out);
 	fputs(tail, out);
 }

@@ -86,3 +86,11 @@ def test_stat_finds_the_run_directory_of_an_ordinary_user(tmp_path, monkeypatch)
         pytest.skip("root has /run/postern")
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     assert "%s/postern/region" % tmp_path in run("stat")[2]
+
+
+def test_names_of_templates_are_told():
+    code, out, err = run("explain", "templates")
+    assert code == 0 and "{client.ip}" in out and "{header.NAME}" in out and "{claim" not in out
+    manual = run("explain", "--manual")[1]
+    assert manual.index(".Sh HOW A ROUTE IS FOUND") < manual.index(".Sh TEMPLATES") < manual.index(".Sh FILES")
+    assert ".It Ql {client.ip}\n" in manual
