@@ -2,6 +2,7 @@
 it, nobody waits in vain, and what was sent arrives."""
 import hashlib
 import random
+import signal
 import socket
 import threading
 import time
@@ -321,3 +322,29 @@ def test_long_bodies_both_ways_at_once(gateway, origin):
             t.start()
             assert c.response().body == data
             t.join()
+
+
+def test_idle_after_a_long_answer_while_draining(gateway, origin):
+    """An answer that had begun before QUIT could not say that it was the last: its connection does not hold up the end."""
+    go = threading.Event()
+
+    def script(conn):
+        if conn.head():
+            conn.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab")
+            go.wait(20)
+            conn.send("cd")
+            conn.at_end()
+    g = gateway(config(origin(script=script), gateway='drain = "60s"; '))
+    with g.client() as c:
+        c.request("GET", "/")
+        c.read_until(b"ab")
+        g.signal(signal.SIGQUIT)
+        g.wait_log("finishing what is under way")
+        time.sleep(0.3)
+        go.set()
+        assert c.read_exact(2) == b"cd"
+        began = time.monotonic()
+        c.expect_end()
+        assert g.wait_exit() == 0
+        assert time.monotonic() - began < 8
+    g.expect_exit = True

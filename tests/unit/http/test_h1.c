@@ -177,7 +177,9 @@ say(struct end *e, const char *text)
 static void
 answer(struct end *e, struct str body)
 {
-	struct msg m = { .status = 200, .minor = 1, .body = BODY_LENGTH, .length = body.len };
+	struct msg m = {
+		.status = 200, .minor = 1, .body = BODY_LENGTH, .length = body.len,
+	};
 	struct stream *s = &e->h->stream;
 
 	s->ops->send_head(s, &m, false, false);
