@@ -41,3 +41,4 @@ uninstall-local:
 
 dist-hook:
 	find "$(distdir)" -name __pycache__ -exec rm -rf {} +
+	find "$(distdir)" \( -name '*.trs' -o -name '*.log' -o -name '.dirstamp' -o -name '*.o' \) -delete
