@@ -56,9 +56,6 @@ cells_key(const struct cells *c, uint64_t which, struct str bytes)
 	return siphash(c->key, which, bytes);
 }
 
-#ifdef __x86_64__
-__attribute__((target("cx16")))
-#endif
 static bool
 swap(union cell *at, union cell old, union cell new)
 {

@@ -17,6 +17,14 @@ response_ms(const struct exchange *x)
 	return own ? own : x->cluster->conf->timeout.response;
 }
 
+/* The client holds its body back until the target says 100 Continue, or answers at once. */
+static bool
+waits_for_continue(const struct exchange *x)
+{
+	return x->request.expect_continue && x->head_sent && !x->bytes_in && !x->interim &&
+	       !x->answering;
+}
+
 static struct stall
 waiting_for(const struct exchange *x)
 {
@@ -32,7 +40,7 @@ waiting_for(const struct exchange *x)
 				       FAULT_CONNECT_TIMEOUT };
 	if (x->client_blocked)
 		return (struct stall){ g->timeouts.send, FAULT_CLIENT_STALLED };
-	if (!x->request_end && !x->upstream_blocked)
+	if (!x->request_end && !x->upstream_blocked && !waits_for_continue(x))
 		return (struct stall){ g->timeouts.body, FAULT_BODY_TIMEOUT };
 	if (!x->cluster)
 		return (struct stall){ 0, FAULT_NONE };

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/map.h"
 #include "worker/upstream/upstream.h"
 
 void
@@ -12,16 +13,15 @@ upstreams_init(struct upstreams *u, struct loop *loop, struct stats_page *page)
 	list_init(&u->targets);
 }
 
-static struct target *
-find(struct upstreams *u, struct str key)
+/* The targets that there are, by their keys; for as long as a generation is bound. */
+static void
+by_key(const struct upstreams *u, struct map *all, struct arena *a)
 {
 	for (struct list *l = u->targets.next; l != &u->targets; l = l->next) {
 		struct target *t = list_entry(l, struct target, link);
 
-		if (str_eq(t->key, key))
-			return t;
+		map_put(all, a, t->key, t);
 	}
-	return NULL;
 }
 
 static struct target *
@@ -71,10 +71,14 @@ struct cluster *
 upstreams_bind(struct upstreams *u, const struct conf_model *m,
 	       const struct upstream_target *targets)
 {
+	struct map known = { 0 };
+	struct arena a;
 	struct cluster *all = calloc(m->nupstreams + 1, sizeof(*all));
 
 	if (!all)
 		abort();
+	arena_init(&a, NULL, 0, (size_t)1 << 30);
+	by_key(u, &known, &a);
 	for (size_t i = 0; i < m->nupstreams; i++) {
 		const struct conf_upstream *c = &m->upstreams[i];
 		struct cluster *k = &all[i];
@@ -86,11 +90,12 @@ upstreams_bind(struct upstreams *u, const struct conf_model *m,
 			abort();
 		for (uint32_t j = 0; j < k->n; j++) {
 			const struct upstream_target *from = &targets[c->targets[j].id];
-			struct target *t = find(u, from->key);
+			struct target *t = map_get(&known, from->key);
 
 			if (!t) {
 				t = make(u, from);
 				settings(t, c);
+				map_put(&known, &a, t->key, t);
 			}
 			t->users++;
 			k->members[j].target = t;
@@ -98,6 +103,7 @@ upstreams_bind(struct upstreams *u, const struct conf_model *m,
 			k->total += c->targets[j].weight;
 		}
 	}
+	arena_reset(&a);
 	return all;
 }
 
