@@ -17,12 +17,12 @@ response_ms(const struct exchange *x)
 	return own ? own : x->cluster->conf->timeout.response;
 }
 
-/* The client holds its body back until the target says 100 Continue, or answers at once. */
+/* The client holds its body back until the target says 100 Continue, or answers. */
 static bool
 waits_for_continue(const struct exchange *x)
 {
-	return x->request.expect_continue && x->head_sent && !x->bytes_in && !x->interim &&
-	       !x->answering;
+	return x->request.expect_continue && x->head_sent && !x->bytes_in &&
+	       !x->interim && !x->answering;
 }
 
 static struct stall
