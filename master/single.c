@@ -40,7 +40,10 @@ listen_all(struct master *m, const struct conf_model *model)
 	arena_reset(&arena);
 	if (rc == 0 && (rc = sockets_listen(&m->sockets, &address)) < 0)
 		log_error("cannot listen on %s: %s", address, strerror(errno));
-	sockets_commit(&m->sockets);
+	if (rc < 0)
+		sockets_abort(&m->sockets);
+	else
+		sockets_commit(&m->sockets);
 	return rc;
 }
 
