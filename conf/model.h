@@ -7,6 +7,7 @@
 #ifndef CONF_MODEL_H
 #define CONF_MODEL_H
 
+#include "base/crypto.h"
 #include "base/diag.h"
 #include "conf/field.h"
 
@@ -44,9 +45,72 @@ struct conf_gateway {
 	} timeouts;
 	bool merge_slashes;             /* "//" becomes "/" */
 	int encoded_slash; /* enum conf_encoded_slash: what %2F in a path means */
+	struct str consumers_file;      /* lines of "consumer sha256:<hex> [plan]"; empty: none */
+	uint64_t poison;                /* ms that requests are refused for that killed two workers; 0: never */
 };
 
 enum conf_encoded_slash { CONF_SLASH_KEEP, CONF_SLASH_REJECT, CONF_SLASH_DECODE };
+
+/* What the keeper serves and keeps. */
+struct conf_admin {
+	struct str socket;              /* path; "admin.sock" in rundir when left out; empty: none */
+	struct str socket_group;        /* members may use it, beside root and the gateway's own user; empty: nobody else */
+	struct conf_bind http;          /* address; empty text: none. Read-only without a token */
+	struct str token;               /* a secret; empty: nothing can be changed over http */
+};
+
+struct conf_history {                   /* how long things are kept in the store */
+	uint64_t minutes, hours, days;  /* ms: windows of usage and rollups of that length */
+	uint64_t records;               /* ms: records of refused and failed requests */
+	int64_t records_most;           /* how many of them at most */
+	int64_t records_rate;           /* a second at most: the rest stays in memory only */
+};
+
+struct conf_rate {                      /* "100/s", as a plan or a policy has it */
+	uint64_t count, period_ms;
+	uint64_t interval;              /* ns between two requests, rounded up */
+	uint64_t burst;                 /* requests at once, at least 1 */
+};
+
+enum conf_window { CONF_MINUTE, CONF_HOUR, CONF_DAY, CONF_WEEK, CONF_MONTH, CONF_WINDOWS };
+
+struct conf_quota {                     /* "10000/day": calendar windows; weeks begin on Monday */
+	uint64_t count;
+	int window;                     /* enum conf_window */
+};
+
+enum { CONF_RATES = 4 };                /* rates, and quotas, in force together */
+
+struct conf_plan {
+	struct str name;
+	struct where where;
+	uint32_t index;
+	struct conf_rate rate[CONF_RATES];
+	struct conf_quota quota[CONF_RATES];
+	uint32_t nrates, nquotas;       /* 0: no limit */
+	int64_t burst;                  /* as written; 0: what each rate allows in a second */
+	struct str zone;                /* of calendar windows, "Europe/Berlin"; empty: UTC */
+	struct str rate_text, quota_text;       /* as written, for people */
+};
+
+struct conf_consumer {
+	struct str name;
+	struct where where;
+	uint32_t index;
+	const struct conf_plan *plan;   /* NULL: none */
+};
+
+struct conf_key {
+	struct digest digest;
+	uint32_t consumer;              /* index */
+};
+
+struct conf_consumers {
+	struct conf_consumer *at;
+	size_t n;
+	struct conf_key *keys;          /* open addressing by the digest's first bytes; consumer UINT32_MAX: free */
+	uint32_t nkeys, mask;           /* places - 1; no table: 0 and keys NULL */
+};
 
 struct conf_listener {
 	struct str name;
@@ -199,7 +263,28 @@ struct conf_model {
 	struct conf_service *services;
 	size_t nservices;
 	size_t nroutes;                 /* over all services */
+	struct conf_admin admin;
+	struct conf_history history;
+	struct conf_plan *plans;
+	size_t nplans;
+	struct conf_consumers consumers;
 	bool uses_broken;               /* policies that are used may be missing */
 };
+
+/* The consumer whose key this is, or NULL. Digests are compared in constant time. */
+const struct conf_consumer *conf_key_find(const struct conf_consumers *, const struct digest *);
+const struct conf_plan *conf_plan_find(const struct conf_model *, struct str name);
+const struct conf_consumer *conf_consumer_find(const struct conf_model *, struct str name);
+
+/* Makes a plan of texts, as the store keeps them: rates and quotas separated by blanks. -1 and a sentence that shows the
+ * fix in *error. Strings are not copied. */
+int conf_plan_texts(struct conf_plan *, struct str name, struct str rate, struct str quota, struct str zone,
+		    uint64_t burst, const char **error);
+
+/* When the calendar window that `now` (seconds since 1970) lies in ends: minutes since 1970, in that zone (empty: UTC). Zone
+ * rules are those of the C library (tzdata), daylight saving included. */
+uint32_t conf_window_ends(enum conf_window, struct str zone, int64_t now);
+/* Whether the C library knows that zone. */
+bool conf_zone_known(struct str zone);
 
 #endif

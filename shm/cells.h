@@ -25,6 +25,7 @@ struct cells;
 
 /* The table of this region, found or made. NULL if the region is full. */
 struct cells *cells_open(struct region *);
+const struct cells *cells_find(const struct region *);  /* read-only */
 /* Reserves its memory: before the first limit is in force. -1 with errno. */
 int cells_reserve(struct region *, struct cells *);
 
@@ -50,5 +51,18 @@ struct siphash cells_key(const struct cells *, uint64_t which, struct str bytes)
 struct cell_answer cells_take(struct cells *, struct siphash key, struct cell_limit, uint64_t now);
 /* The same without taking. */
 struct cell_answer cells_peek(struct cells *, struct siphash key, struct cell_limit, uint64_t now);
+
+/* Takes a place in the queue: as cells_take() with `queue` more requests of burst; `wait` says for how many ns the
+ * request is to be held back until the rate allows it (0: it may go on). CELL_REFUSED: the queue is full. Places are
+ * given in order, to all workers together. */
+struct cell_answer cells_queue(struct cells *, struct siphash key, struct cell_limit, uint64_t queue, uint64_t now,
+			       uint64_t *wait);
+
+/* For checkpoints, by number of the cell, 0 … CELLS_SETS * CELLS_A_SET - 1: its tag and TAT; false: never used. */
+bool cells_cell(const struct cells *, uint32_t at, uint64_t word[2]);
+/* Puts a cell of a checkpoint back; the key of the hash as well. Only before any worker serves. */
+void cells_restore(struct cells *, uint32_t at, const uint64_t word[2]);
+void cells_hash_key(const struct cells *, uint64_t key[2]);
+void cells_set_hash_key(struct cells *, const uint64_t key[2]);
 
 #endif

@@ -25,8 +25,9 @@ struct metric_info {
 };
 extern const struct metric_info metric_info[METRIC_COUNT];
 
-/* Latency histogram, log-linear: HISTOGRAM_SUB buckets to each power of two of µs: 12.5 % wide. */
-enum { HISTOGRAM_SUB = 8, HISTOGRAM_BUCKETS = 8 * 26 };
+/* Latency histogram, log-linear: HISTOGRAM_SUB buckets to each power of two of µs: 6.25 % wide, so that
+ * the middle of a bucket is never further than 3.2 % from what fell into it. */
+enum { HISTOGRAM_SUB = 16, HISTOGRAM_BITS = 4, HISTOGRAM_BUCKETS = 16 * 26 };
 
 static inline unsigned
 histogram_bucket(uint64_t us)
@@ -35,8 +36,9 @@ histogram_bucket(uint64_t us)
 
 	if (us < HISTOGRAM_SUB)
 		return (unsigned)us;
-	e = 63 - (unsigned)__builtin_clzll(us);         /* at least 3 */
-	e = (e - 2) * HISTOGRAM_SUB + (unsigned)((us >> (e - 3)) & (HISTOGRAM_SUB - 1));
+	e = 63 - (unsigned)__builtin_clzll(us);         /* at least HISTOGRAM_BITS */
+	e = (e - HISTOGRAM_BITS + 1) * HISTOGRAM_SUB +
+	    (unsigned)((us >> (e - HISTOGRAM_BITS)) & (HISTOGRAM_SUB - 1));
 	return e < HISTOGRAM_BUCKETS ? e : HISTOGRAM_BUCKETS - 1;
 }
 
@@ -49,16 +51,40 @@ struct stats_page {                     /* one worker's: whole cache lines */
 	uint64_t latency_sum;                   /* µs */
 } __attribute__((aligned(64)));
 
-struct stats_series {                   /* one worker's, of one route or target: one cache line */
+/* Coarse histogram of a series: bucket i counts what took less than 2^(i + 8) µs (256 µs, 512 µs, 1 ms … 4.2 s)
+ * and not less than the one before; the last one all the rest. */
+enum { SERIES_BUCKETS = 16 };
+
+static inline unsigned
+series_bucket(uint64_t us)
+{
+	unsigned e = us < 256 ? 0 : 56 - (unsigned)__builtin_clzll(us);
+
+	return e < SERIES_BUCKETS ? e : SERIES_BUCKETS - 1;
+}
+
+/* One worker's, of one series: three cache lines. What is timed: of a route the whole exchange, of a service what it
+ * took inside the gateway, of a target the time to the first byte of its response, of a connect that. */
+struct stats_series {
 	uint64_t requests;
 	uint64_t status[5];             /* 1xx … 5xx */
-	uint64_t us;                    /* sum of latencies */
+	uint64_t us;                    /* sum */
 	uint64_t failed;                /* answered by the gateway's own error, or attempt failed */
+	uint64_t bucket[SERIES_BUCKETS];
 };
-_Static_assert(sizeof(struct stats_series) == 64, "one cache line");
+_Static_assert(sizeof(struct stats_series) == 192, "three cache lines");
 
 enum { SERIES_MAX = 16384 };            /* more fold into series 0, "other" */
-enum series_kind { SERIES_FREE, SERIES_OTHER, SERIES_ROUTE, SERIES_TARGET };
+enum series_kind {
+	SERIES_FREE, SERIES_OTHER,
+	SERIES_ROUTE,                   /* "service/route" */
+	SERIES_TARGET,                  /* "upstream/target" */
+	SERIES_SERVICE,                 /* "service" */
+	SERIES_LISTENER,                /* "listener"; requests: connections, failed: refused */
+	SERIES_POLICY,                  /* "type/name", inline ones "type/file:line" */
+	SERIES_CONNECT,                 /* "upstream/target": connections made to it */
+	SERIES_FILE,                    /* of the configuration: no counters, records point here */
+};
 
 struct series_name {
 	uint32_t kind;                  /* enum series_kind, written last */

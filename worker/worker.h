@@ -7,12 +7,9 @@
 #define WORKER_WORKER_H
 
 #include "conf/model.h"
-#include "shm/records.h"
-#include "shm/slots.h"
-#include "shm/stats.h"
+#include "shm/shared.h"
 #include "worker/route/route.h"
 
-struct cells;
 struct links;
 struct trust;
 struct upstream_target;
@@ -27,6 +24,12 @@ struct image {
 	const struct links *links;      /* of the gateway alone */
 	const struct upstream_target *targets;  /* by conf_target.id */
 	const struct trust *trust;      /* by conf_listener.index; worker/exchange/trust.h */
+	const struct listener_series *listeners;        /* by conf_listener.index */
+};
+
+struct listener_series {
+	uint32_t series;
+	uint16_t file;
 };
 
 #define IMAGE_MAGIC 0x31656761696d6770ull
@@ -42,9 +45,9 @@ const struct conf_model *worker_read(const char *path, struct arena *, struct di
 void worker_findings(const struct conf_model *, struct arena *, struct diag *);
 
 /* Compiles a checked model in the same arena: router, chains, targets, series; then runs
- * the tests of all services. `stats` may be NULL (postern check). What is wrong goes to
+ * the tests of all services. `shared` may be NULL (postern check). What is wrong goes to
  * the diag; NULL on errors. */
-struct image *worker_compile(const struct conf_model *, struct arena *, struct stats *, struct diag *);
+struct image *worker_compile(const struct conf_model *, struct arena *, struct shared *, struct diag *);
 
 /* The same without the tests, and without series: for who only wants to ask (postern route). */
 struct image *worker_image(const struct conf_model *, struct arena *, struct diag *);
@@ -59,10 +62,7 @@ struct worker_start {
 	int row;                        /* in slots, of this process */
 	int channel;                    /* to the master; -1: --single */
 	int cpu;                        /* to run on; -1: any */
-	struct slots *slots;
-	struct stats stats;
-	struct ring *ring;
-	struct cells *cells;            /* of all workers */
+	struct shared shared;
 	const struct image *image;      /* mapped */
 	uintptr_t at;                   /* its slice of the window: `size` bytes there are let go of after the */
 	size_t size;                    /* image's last use; 0: never */

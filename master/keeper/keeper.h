@@ -1,19 +1,18 @@
 /* keeper — the process for everything that workers must not wait for; the only writer of LMDB.
  *
- * In this version it keeps the history of configuration revisions. Loss of it costs nothing
- * but time: the master starts another. */
+ * It books what was used (collect), keeps checkpoints of limits, history of revisions and records of failures, and serves
+ * the admin API and the metrics (admin, api, expose). Loss of it costs nothing but time: the master starts another,
+ * which goes on where the store says that the last one stopped. */
 #ifndef MASTER_KEEPER_KEEPER_H
 #define MASTER_KEEPER_KEEPER_H
 
 #include "conf/model.h"
-#include "shm/slots.h"
-#include "shm/stats.h"
+#include "shm/shared.h"
 
 struct keeper_start {
 	int row;                        /* in slots, of this process */
 	int channel;                    /* to the master */
-	struct slots *slots;
-	struct stats stats;
+	struct shared shared;
 	const struct conf_model *model; /* in force */
 	uint64_t generation;
 	uint64_t at, size;              /* where its image is mapped */

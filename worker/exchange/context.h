@@ -2,8 +2,7 @@
 #ifndef EXCHANGE_CONTEXT_H
 #define EXCHANGE_CONTEXT_H
 
-#include "shm/slots.h"
-#include "shm/stats.h"
+#include "shm/shared.h"
 #include "worker/exchange/exchange.h"
 #include "worker/exchange/links.h"
 #include "worker/exchange/trust.h"
@@ -21,6 +20,7 @@ struct generation {
 	const struct router *router;
 	const struct links *links;      /* of the gateway alone */
 	const struct trust *trust;      /* by listener index */
+	const struct listener_series *listeners;        /* by listener index */
 	struct cluster *clusters;       /* by upstream index */
 	struct regex_jit *jit;
 	void **bound;                   /* by conf_policy.index: what policy.bind returned */
@@ -44,9 +44,12 @@ struct worker {
 	struct list logfiles;           /* access logs, kept over generations */
 	struct stats_page *page;
 	struct stats_series *series;    /* by index */
+	struct tally *tally;
 	struct ring *ring;
-	struct cells *cells;
+	struct shared *shared;
+	struct directory *directory;    /* consumers of the store */
 	struct slot *slot;
+	int row;                        /* ours, in all tables of the region */
 	struct list sites;              /* worker/serve.h */
 	struct list listens;
 	struct list sockets;            /* handed over, not in use yet */

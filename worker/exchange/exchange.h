@@ -13,6 +13,7 @@
 #include "shm/records.h"
 #include "worker/http/stream.h"
 #include "worker/net/addr.h"
+#include "worker/net/alarm.h"
 #include "worker/net/loop.h"
 #include "worker/route/route.h"
 
@@ -30,6 +31,7 @@ struct exchange {
 	/* Kept from one use to the next. */
 	struct timer timer;
 	struct event wake;             /* has no descriptor: a place on the ready list */
+	struct alarm alarm;             /* of exchange_wait() */
 	struct list link;               /* of the worker's exchanges, or of those at rest */
 
 	/* Zeroed when it begins, from here on. */
@@ -54,7 +56,9 @@ struct exchange {
 	/* What is decided. */
 	const struct links *links;      /* chain in force */
 	void *states;                   /* of all its policies */
-	struct str consumer, plan;      /* known by an identifying policy; else empty */
+	struct str consumer;            /* known by an identifying policy; else empty */
+	const struct conf_plan *plan;   /* of the consumer; NULL: none */
+	struct str key_id;              /* of the API key it came with; empty: none */
 	enum fault fault;               /* what went wrong; the reason of the answer */
 	struct str detail;              /* what the answer says instead of the fault's sentence */
 	int error;                      /* errno that belongs to it, or 0 */
@@ -69,6 +73,8 @@ struct exchange {
 
 	/* Times (ns of clock_now; 0: did not happen) and sizes, for logs and records. */
 	uint64_t began, routed, decided, attempt_at, connected, first_byte, ended;
+	uint64_t queued;                /* ns that policies held it back */
+	uint64_t away;                  /* ns spent waiting for upstreams: the rest of the time is ours */
 	uint64_t bytes_in, bytes_out;   /* of bodies */
 
 	struct record record;           /* attempts gather here */
@@ -104,12 +110,15 @@ struct exchange {
 	bool truncated;                 /* the response was cut */
 	bool gone;                      /* over: nothing more is to be done with it */
 	const void *bound;              /* during a policy's call */
+	uint8_t nnotes;                 /* … of `note` */
+	bool noted;                     /* the policy that is called wrote its note itself */
 
 	/* Not zeroed: the codec fills both from scratch. `request.path` is what is forwarded; policies
 	 * may change headers, the method stays. */
 	struct msg request;
 	struct msg response;
 	struct route_match match;       /* what is decided: service, route and fault are empty at first */
+	struct record_note note[RECORD_NOTES];
 	struct arena arena;
 	char home[EXCHANGE_HOME];
 };
@@ -124,8 +133,18 @@ int exchange_answer_later(struct exchange *, enum fault, uint64_t seconds);
  * afterwards. Body and type are kept by reference: image or arena. */
 int exchange_respond(struct exchange *, int status, struct str type, struct str body);
 
-/* Goes on after WAIT, in a turn of its own. */
+/* Goes on after WAIT, in a turn of its own: the policy that said WAIT is called again. */
 void exchange_wake(struct exchange *);
+/* Before WAIT: wakes at that time (ns of clock_now). A client that leaves meanwhile ends the exchange. Time spent so is
+ * counted in x->queued. */
+void exchange_wait(struct exchange *, uint64_t until);
+
+/* What the policy that is called has decided, with its operands, for `postern why`, metrics and logs. Said once, by
+ * policies whose decision is more than PASS or ANSWER; for the others the verdict says it all. */
+void exchange_decided(struct exchange *, enum decision, uint64_t a, uint64_t b, uint64_t c);
+
+/* Who it is: by an identifying policy. The strings live as long as the exchange. */
+void exchange_identify(struct exchange *, struct str consumer, const struct conf_plan *, struct str key_id);
 
 /* What policy.bind returned in this worker, during a call. */
 void *exchange_bound(const struct exchange *);
@@ -144,12 +163,15 @@ struct str exchange_capture(const struct exchange *, struct str name);
 /* Value of a cookie of the request, or empty. */
 struct str exchange_cookie(const struct exchange *, struct str name);
 
-/* What a policy may know of its worker: its page of counters, and the access logs it has open
- * (struct logfile of policy/lib/logfile.h, kept over generations). */
+/* What a policy may know of its worker: its page of counters, what it shares with the others, its row there, and
+ * the access logs it has open (struct logfile of policy/lib/logfile.h, kept over generations). */
 struct stats_page;
 struct stats_page *worker_stats(struct worker *);
-struct cells;
-struct cells *worker_cells(struct worker *);
+struct shared;
+struct shared *worker_shared(struct worker *);
+int worker_row(const struct worker *);
 struct list *worker_logfiles(struct worker *);
+struct directory;                       /* exchange/directory.h: consumers, keys, plans */
+struct directory *worker_directory(struct worker *);
 
 #endif

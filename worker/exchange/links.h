@@ -11,6 +11,8 @@ struct link {
 	const struct conf_policy *conf; /* its name and place */
 	uint32_t state;                 /* offset of its state */
 	const char *from;               /* "gateway", "service" or "route" */
+	uint32_t series;                /* of the policy; set by the builder, as `file` */
+	uint16_t file;                  /* series of the file that defines it */
 };
 
 struct links {
@@ -20,6 +22,7 @@ struct links {
 	bool preflight;                 /* one of them answers CORS preflights */
 	bool forwards;                  /* one of them does what forwarded_default() does */
 	bool has_response, has_done, has_request;
+	bool identifies;                /* one of them finds out who the consumer is */
 };
 
 /* Builds the chains of the gateway, of every service and route, compiles rewrite and

@@ -19,7 +19,12 @@ enum verdict {
 struct policy {
 	struct conf_type conf;          /* name, help, size, fields, check */
 	size_t state_size;              /* zeroed, in the exchange's arena */
-	bool cells;                     /* it counts in shm/cells.h: reserves that memory */
+	/* What it counts in: the builder reserves that memory before the first use. */
+	bool cells, quotas, inflight;
+	/* It finds out who the consumer is: what may come after it can ask for {consumer} and {plan}; what is used is metered. */
+	bool identifies;
+	/* Whether its configuration asks for that (rate = "plan"): an error when nothing before it identifies. NULL: no. */
+	bool (*needs_identity)(const void *self);
 	/* Answers CORS preflights: OPTIONS finds the route of the method asked for. */
 	bool preflight;
 	/* Writes X-Forwarded-* and Forwarded itself (exchange/forwarded.h). */
@@ -36,6 +41,9 @@ struct policy {
 	void (*response)(struct exchange *, const void *self, void *state);
 	/* Backwards, once, when the exchange is over, however it ended. */
 	void (*done)(struct exchange *, const void *self, void *state);
+	/* What a note of its means, as a sentence without a full stop, for `postern why` ("100 of 100 used, next in
+	 * 12.4 s"); NULL: the decision says it all. No exchange, no configuration: the note is all there is. */
+	void (*explain)(const struct record_note *, char *to, size_t size);
 	/* Once a second and on USR1 (`reopen`); for what is bound. */
 	void (*tick)(struct worker *, void *bound, bool reopen);
 };

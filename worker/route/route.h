@@ -41,7 +41,8 @@ struct route {
 	const struct conf_route *conf;
 	const struct service *service;
 	uint32_t order;                 /* in its service, from 0 */
-	uint32_t series;                /* of shm/stats.h; set by the builder */
+	uint32_t series;                /* of shm/stats.h; set by the builder, as `file` */
+	uint16_t file;                  /* series of the file that it stands in */
 	uint32_t next;                  /* the router's: the next one of its leaf, order + 1; 0: none */
 	uint16_t methods; /* bit 1 << enum method (METHOD_OTHER: some of other_methods);
 			     0: every method */
@@ -64,6 +65,8 @@ struct service {
 	struct route *routes;           /* in order */
 	uint32_t nroutes;
 	const struct trie *trie;
+	uint32_t series;                /* of shm/stats.h; set by the builder, as `file` */
+	uint16_t file;
 	const struct links *links;      /* of gateway and service: for requests that no route takes */
 };
 
@@ -112,6 +115,9 @@ struct route_match {
 	const struct route *route;      /* NULL: see fault */
 	enum fault fault;               /* NO_SERVICE, NO_ROUTE, BAD_METHOD_ROUTE */
 	struct str value[ROUTE_CAPTURES];       /* of route->capture; slices of the path */
+	/* Routes whose path fits and that were passed over, the first few, for the recorder. */
+	struct { const struct route *route; enum route_miss why; } miss[4];
+	uint8_t nmisses;
 	uint16_t allow;                 /* BAD_METHOD_ROUTE: methods that the path takes */
 	struct str allow_other[4];
 };

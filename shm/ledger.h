@@ -1,0 +1,64 @@
+/* ledger — a table of named entries: a name finds its entry, whichever process asks.
+ *
+ * An entry is known by a 128-bit keyed hash of its name (the name itself is written beside it,
+ * by whoever comes first; all write the same bytes). Workers find and insert; only the keeper
+ * takes entries out, so that no key is ever in two places:
+ *
+ *   An empty place is the word {0, version} and is filled by one CMPXCHG16B to {low, high}.
+ *   To empty a place, the keeper first raises the version of every empty place of that set:
+ *   who looked at the set before, and did not find its key, fails to fill any of them and looks again.
+ *
+ * Taking out is two steps with a pause: ledger_retire() marks an entry, and a worker that uses
+ * it again takes the mark off; once every living worker has begun another turn of its loop
+ * since (struct slot.heartbeat), ledger_remove() empties it, if it still bears the mark. An entry's `life` tells one
+ * use of a place from the next. Killed anywhere, each process leaves a table that the others can use. */
+#ifndef SHM_LEDGER_H
+#define SHM_LEDGER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/siphash.h"
+#include "shm/region.h"
+
+enum { LEDGER_NAME = 160, LEDGER_A_SET = 16 };  /* bytes of a name; places where a key may lie */
+
+struct ledger {                         /* this process's view */
+	struct ledger_head *head;
+	struct ledger_entry *entries;
+	char *values;                   /* `size` bytes for each entry, zeroed when it is new */
+	uint32_t count, size;
+};
+
+/* Found or made. `name` at most 20 bytes; `count` a power of 2; `size` a multiple of 64. -1: the region is full. */
+int ledger_open(struct ledger *, struct region *, const char *name, uint32_t version, uint32_t count, uint32_t size);
+int ledger_find_in(struct ledger *, const struct region *, const char *name, uint32_t version, uint32_t count,
+		   uint32_t size);      /* read-only */
+/* Its memory, before it is in use. -1 with errno. */
+int ledger_reserve(struct region *, struct ledger *);
+
+/* The place of a name in this table. */
+struct siphash ledger_key(const struct ledger *, struct str name);
+
+/* The entry of a key, found or inserted, any mark taken off; -1: its set is full. */
+int64_t ledger_take(struct ledger *, struct siphash key, struct str name);
+/* The entry, or -1; changes nothing. */
+int64_t ledger_look(const struct ledger *, struct siphash key);
+
+static inline void *
+ledger_value(const struct ledger *l, int64_t entry)
+{
+	return l->values + (uint64_t)entry * l->size;
+}
+
+/* ---- the keeper, and who only looks */
+
+/* The name of an entry in use, or empty. */
+struct str ledger_name(const struct ledger *, int64_t entry);
+uint32_t ledger_life(const struct ledger *, int64_t entry);
+/* Marks; false: it is not in use. */
+bool ledger_retire(struct ledger *, int64_t entry);
+/* Empties a marked entry; false: it was used meanwhile. Also finishes what a killed keeper left half done. */
+bool ledger_remove(struct ledger *, int64_t entry);
+
+#endif
