@@ -30,6 +30,7 @@ void
 loop_free(struct loop *l)
 {
 	close(l->epoll);
+	alarms_free(&l->alarms);
 	pipe_pool_free(&l->pipes);
 	free(l->rbuf);
 	free(l->out.buf);
@@ -109,18 +110,24 @@ clear_graves(struct loop *l)
 	}
 }
 
+static int
+sooner(int a, int b)
+{
+	return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
 void
 loop_turn(struct loop *l, int wait_ms)
 {
 	struct epoll_event e[LOOP_EVENTS];
 	uint64_t began, us;
-	int n, next;
+	int n;
 
-	next = wheel_run(&l->wheel, clock_ms());
+	wait_ms = sooner(wait_ms, wheel_run(&l->wheel, clock_ms()));
+	if (l->alarms.n)
+		wait_ms = sooner(wait_ms, alarms_run(&l->alarms, clock_read()));
 	if (l->ready)
 		wait_ms = 0;
-	else if (next >= 0 && (wait_ms < 0 || next < wait_ms))
-		wait_ms = next;
 	if (l->graves || l->out.wire) {                 /* left by timers */
 		wire_flush(l);
 		clear_graves(l);

@@ -15,6 +15,7 @@
 #include <sys/epoll.h>
 
 #include "base/list.h"
+#include "worker/net/alarm.h"
 #include "worker/net/timer.h"
 
 enum { LOOP_RBUF = 256 * 1024, LOOP_EVENTS = 256 };
@@ -44,6 +45,7 @@ struct loop {
 	int epoll;
 	bool stop;
 	struct wheel wheel;
+	struct alarms alarms;
 	struct event *ready, **ready_last;
 	struct event *graves;
 	char *rbuf;                     /* LOOP_RBUF bytes: for whoever reads, until its turn ends */
