@@ -372,6 +372,62 @@ class Client(Wire):
             raise
 
 
+class AdminClient(Client):
+    """A connection to the keeper over its Unix socket."""
+
+    def __init__(self, path, timeout=None):
+        s = socket.socket(socket.AF_UNIX)
+        s.settimeout(timeout or DEADLINE)
+        s.connect(path)
+        Wire.__init__(self, s)
+
+
+class Metrics:
+    """Prometheus text, parsed strictly. value() sums the samples whose labels are as asked for."""
+
+    LINE = re.compile(r'([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)')
+    LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\[\\"n])*)"(?:,|$)')
+
+    def __init__(self, text):
+        self.text = text
+        self.types, self.help, self.samples = {}, {}, []
+        assert text.endswith("\n"), text[-100:]
+        for line in text.splitlines():
+            if line.startswith("# TYPE "):
+                name, kind = line[7:].split(" ")
+                assert name not in self.types, "%s is announced twice" % name
+                self.types[name] = kind
+                continue
+            if line.startswith("# HELP "):
+                name, _, words = line[7:].partition(" ")
+                self.help[name] = words
+                continue
+            if not line or line.startswith("#"):
+                continue
+            m = self.LINE.fullmatch(line)
+            assert m, "no sample: %r" % line
+            name, labels, value = m.groups()
+            got, at = {}, 0
+            while at < len(labels or ""):
+                part = self.LABEL.match(labels, at)
+                assert part, "labels of %r" % line
+                got[part.group(1)] = re.sub(r"\\(.)", lambda x: "\n" if x.group(1) == "n" else x.group(1), part.group(2))
+                at = part.end()
+            self.samples.append((name, got, float(value)))
+
+    def find(self, name, **labels):
+        """[(labels, value)] of the samples with that name and, among others, these labels."""
+        return [(had, v) for n, had, v in self.samples
+                if n == name and all(had.get(k) == str(w) for k, w in labels.items())]
+
+    def value(self, name, default=0, **labels):
+        got = [v for _, v in self.find(name, **labels)]
+        return sum(got) if got else default
+
+    def __contains__(self, name):
+        return any(n == name for n, _, _ in self.samples)
+
+
 def make_request(method="GET", target="/", headers=(), body=None, host="test.example", version="HTTP/1.1"):
     out = ["%s %s %s\r\n" % (method, target, version)]
     if host is not None:
@@ -819,6 +875,79 @@ class Gateway:
         got = [p["pid"] for p in self.stat()["processes"] if p["role"] == "keeper" and parent_of(p["pid"]) == self.master]
         return got[0] if got else None
 
+    worker_pids = workers
+    keeper_pid = keeper
+
+    def kill(self, role, number=0, sig=signal.SIGKILL, wait=True):
+        """Kills a worker (by number) or the keeper; waits until another serves in its place and returns its pid."""
+        def pid():
+            got = [p for p in self.stat()["processes"] if p["role"] == role and p["number"] == number
+                   and parent_of(p["pid"]) == self.master]
+            return got[0] if got else None
+        self.stable = False
+        old = wait_for(pid, "%s %d" % (role, number))["pid"]
+        os.kill(old, sig)
+        return self.wait_respawn(role, old, number) if wait else old
+
+    def kill_worker(self, number=0, **kw):
+        return self.kill("worker", number, **kw)
+
+    def kill_keeper(self, **kw):
+        return self.kill("keeper", **kw)
+
+    def wait_respawn(self, role, old, number=0):
+        """The pid of the process that took the place of `old`, once it serves."""
+        def other():
+            for p in self.stat()["processes"]:
+                if p["role"] == role and p["number"] == number and p["pid"] != old and p["state"] == "serving" \
+                        and parent_of(p["pid"]) == self.master:
+                    return p["pid"]
+            return None
+        return wait_for(other, "another %s in the place of %d" % (role, old))
+
+    # the keeper
+
+    @property
+    def admin_socket(self):
+        return self.path("run", "admin.sock")
+
+    def admin(self, method="GET", target="/livez", body=None, headers=(), timeout=None):
+        """One request over the admin socket; a dict or list as body is sent as JSON. The Response."""
+        headers = list(headers.items() if isinstance(headers, dict) else headers)
+        if isinstance(body, (dict, list)):
+            body = json.dumps(body)
+            headers.append(("Content-Type", "application/json"))
+        if isinstance(body, str):
+            body = body.encode()
+        with AdminClient(self.admin_socket, timeout) as c:
+            return c.ask(method, target, [("Connection", "close")] + headers, body, host="localhost")
+
+    def wait_admin(self):
+        """The keeper answers."""
+        def answers():
+            try:
+                return self.admin("GET", "/livez").status == 200
+            except (OSError, Truncated):
+                return False
+        wait_for(answers, "an answer on %s" % self.admin_socket)
+
+    def metrics(self):
+        """What the keeper says at /metrics."""
+        r = self.admin("GET", "/metrics")
+        assert r.status == 200, r
+        return Metrics(r.body.decode())
+
+    def cli(self, *args, status=0, **kw):
+        """A verb of the command line, told about this gateway by -c: its stdout; as JSON when `-o json` was asked for.
+        `status`: the exit status it must have (None: any, and (status, stdout, stderr) is returned)."""
+        args = [str(a) for a in args]
+        code, out, err = self.run(*args, "-c", self.conf, **kw)
+        if status is None:
+            return code, out, err
+        assert code == status, "postern %s: %d\n%s%s" % (" ".join(args), code, out, err)
+        if "json" in args and "-o" in args and out.strip():
+            return json.loads(out)
+        return out
 
     def signal(self, sig):
         os.kill(self.master, sig)
