@@ -49,3 +49,7 @@ check_PROGRAMS += tests/unit/base/test_siphash
 tests_unit_base_test_siphash_SOURCES = tests/unit/base/test_siphash.c
 tests_unit_base_test_siphash_LDADD = $(UNIT_LIBS_base)
 TESTS += tests/unit/base/test_siphash
+check_PROGRAMS += tests/unit/base/test_crypto
+tests_unit_base_test_crypto_SOURCES = tests/unit/base/test_crypto.c
+tests_unit_base_test_crypto_LDADD = $(UNIT_LIBS_base)
+TESTS += tests/unit/base/test_crypto
