@@ -73,7 +73,8 @@ GETTER(path) { return x->path; }
 GETTER(query) { return x->request.query; }
 GETTER(path_sent) { return x->request.path; }
 GETTER(consumer) { return x->consumer; }
-GETTER(plan) { return x->plan; }
+GETTER(plan) { return x->plan ? x->plan->name : STR_NONE; }
+GETTER(key_id) { return x->key_id; }
 GETTER(route) { return x->match.route ? x->match.route->conf->name : STR_NONE; }
 GETTER(service) { return x->match.service ? x->match.service->conf->name : STR_NONE; }
 GETTER(listener) { return x->listener ? x->listener->name : STR_NONE; }
@@ -181,6 +182,7 @@ const struct template_name template_names[] = {
 	WITH("cookie.", COOKIE, cookie, "a cookie of the request"),
 	NAME("consumer", TEXT, consumer, "who a policy found it to be"),
 	NAME("plan", TEXT, plan, "the plan of the consumer"),
+	NAME("key.id", TEXT, key_id, "the id of the API key, as `postern key` shows it"),
 	NAME("listener", TEXT, listener, "name of the listener"),
 	NAME("service", TEXT, service, "name of the service"),
 	NAME("route", TEXT, route, "name of the route"),

@@ -202,7 +202,8 @@ MEMBER(route)
 	return optional(l, x->match.route ? x->match.route->conf->name : STR_NONE);
 }
 MEMBER(consumer) { return optional(l, x->consumer); }
-MEMBER(plan) { return optional(l, x->plan); }
+MEMBER(plan) { return optional(l, x->plan ? x->plan->name : STR_NONE); }
+MEMBER(key) { return optional(l, x->key_id); }
 MEMBER(reason) { return optional(l, fault_info[x->fault].reason); }
 MEMBER(revision) { return number(l, exchange_generation(x)); }
 MEMBER(upstream) { return optional(l, exchange_upstream_name(x)); }
@@ -270,6 +271,7 @@ static const struct {
 	ROW("postern.route", route),
 	ROW("postern.consumer", consumer),
 	ROW("postern.plan", plan),
+	ROW("postern.key", key),
 	ROW("postern.upstream", upstream),
 	ROW("postern.target", target),
 	ROW("postern.reason", reason),
