@@ -45,7 +45,7 @@ summarise(struct build_answer *answer, const struct diag *d)
 /* Loads and compiles into the memory at `at`; findings are printed. */
 static struct image *
 compile(const char *file, uint64_t generation, uint64_t serving, void *at, size_t room,
-	struct stats *stats, const struct build_setup *setup, struct build_answer *answer)
+	struct shared *shared, const struct build_setup *setup, struct build_answer *answer)
 {
 	struct arena image, findings;
 	const struct conf_model *model;
@@ -60,10 +60,10 @@ compile(const char *file, uint64_t generation, uint64_t serving, void *at, size_
 	snprintf(outcome, sizeof(outcome), "Revision %llu keeps serving.",
 		 (unsigned long long)serving);
 	model = worker_read(file, &image, &d);
-	if (model && setup && setup->fn(setup->arg, &model->gateway, stats) < 0)
+	if (model && setup->open && setup->open(setup->arg, &model->gateway, shared) < 0)
 		snprintf(answer->text, sizeof(answer->text), "it cannot be set up");
 	else {
-		made = model ? worker_compile(model, &image, stats, &d) : NULL;
+		made = model ? worker_compile(model, &image, shared, &d) : NULL;
 		summarise(answer, &d);
 	}
 	if (d.errors && serving)
@@ -73,6 +73,7 @@ compile(const char *file, uint64_t generation, uint64_t serving, void *at, size_
 	arena_reset(&findings);
 	if (!made || d.errors)
 		return NULL;
+	setup->good(setup->arg, &model->gateway, shared);
 	made->magic = IMAGE_MAGIC;
 	made->generation = generation;
 	made->size = (size_t)(image.at - image.home + PAGE - 1) & ~(size_t)(PAGE - 1);
@@ -92,10 +93,10 @@ seal(const struct build *b, const struct window *w, size_t size)
 
 static _Noreturn void
 builder_main(const struct build *b, struct window *w, const char *file,
-	     const struct stats *stats, const struct build_setup *setup)
+	     const struct shared *shared, const struct build_setup *setup)
 {
 	struct build_answer answer = { .ok = false };
-	struct stats mine = *stats;
+	struct shared mine = *shared;
 	struct image *image;
 
 	heritage_enter_builder();
@@ -132,7 +133,7 @@ give_back(struct build *b, struct window *w)
 
 int
 build_start(struct build *b, struct window *w, const char *file, uint64_t generation,
-	    const struct stats *stats, const struct build_setup *setup)
+	    const struct shared *shared, const struct build_setup *setup)
 {
 	int ends[2], error;
 
@@ -146,7 +147,7 @@ build_start(struct build *b, struct window *w, const char *file, uint64_t genera
 	if (b->pid == 0) {
 		close(ends[0]);
 		b->pipe = ends[1];
-		builder_main(b, w, file, stats, setup);
+		builder_main(b, w, file, shared, setup);
 	}
 	close(ends[1]);
 	b->pipe = ends[0];
@@ -215,7 +216,7 @@ build_finish(struct build *b, struct window *w, struct build_answer *answer)
 }
 
 const struct image *
-build_here(struct window *w, const char *file, struct stats *stats,
+build_here(struct window *w, const char *file, struct shared *shared,
 	   const struct build_setup *setup)
 {
 	struct build_answer answer = { .ok = false };
@@ -230,7 +231,7 @@ build_here(struct window *w, const char *file, struct stats *stats,
 		log_error("cannot make room for a configuration: %s", strerror(errno));
 		return NULL;
 	}
-	image = compile(file, 1, 0, at, w->slice, stats, setup, &answer);
+	image = compile(file, 1, 0, at, w->slice, shared, setup, &answer);
 	fflush(stderr);
 	if (image)
 		mprotect(at, w->slice, PROT_READ);

@@ -11,7 +11,7 @@
 #include <sys/types.h>
 
 #include "master/window.h"
-#include "shm/stats.h"
+#include "shm/shared.h"
 #include "worker/worker.h"
 
 enum { BUILD_TIMEOUT = 180 * 1000 };    /* ms */
@@ -34,16 +34,19 @@ struct build_answer {
 	char text[200];                 /* why not, or the number of findings */
 };
 
-/* Called between loading and compiling, when the region is not open yet because only the configuration says
- * where it lies: opens it and fills the stats. -1: said why. */
+/* What the builder does for the master beside building. */
 struct build_setup {
-	int (*fn)(void *arg, const struct conf_gateway *, struct stats *);
+	/* Between loading and compiling, when the region is not open yet because only the configuration says where
+	 * it lies: opens it. -1: said why. NULL: it is open. */
+	int (*open)(void *arg, const struct conf_gateway *, struct shared *);
+	/* The configuration is good: what it counts in is reserved and may be filled from the store. */
+	void (*good)(void *arg, const struct conf_gateway *, struct shared *);
 	void *arg;
 };
 
-/* Forks the builder. `setup` NULL: `stats` is of the region. -1 with errno. */
+/* Forks the builder. -1 with errno. */
 int build_start(struct build *, struct window *, const char *file, uint64_t generation,
-		const struct stats *, const struct build_setup *);
+		const struct shared *, const struct build_setup *);
 
 /* Kills the builder, if there is one. */
 void build_kill(const struct build *);
@@ -53,7 +56,7 @@ void build_kill(const struct build *);
 void build_finish(struct build *, struct window *, struct build_answer *);
 
 /* Without forking, into memory of this process, for --single. NULL after saying why on standard error. */
-const struct image *build_here(struct window *, const char *file, struct stats *,
+const struct image *build_here(struct window *, const char *file, struct shared *,
 			       const struct build_setup *);
 
 #endif

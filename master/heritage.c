@@ -88,15 +88,14 @@ run(const struct heritage *h)
 		return keeper_run(&(struct keeper_start){
 			.row = h->row,
 			.channel = h->channel,
-			.slots = h->slots,
-			.stats = h->stats,
+			.shared = *h->shared,
 			.model = h->image->model,
 			.generation = h->image->generation,
 			.at = (uint64_t)(uintptr_t)window_at(h->window, h->slice),
 			.size = h->image->size });
 	return worker_run(&(struct worker_start){
 		.number = h->number, .row = h->row, .channel = h->channel, .cpu = h->cpu,
-		.slots = h->slots, .stats = h->stats, .ring = h->ring, .cells = h->cells,
+		.shared = *h->shared,
 		.image = h->image, .at = (uintptr_t)window_at(h->window, h->slice),
 		.size = h->image->size, .sockets = h->sockets, .nsockets = h->nsockets });
 }
@@ -122,7 +121,7 @@ heritage_enter(const struct heritage *h)
 	clear_others(h);
 	clock_update();
 	rand_reseed();
-	h->slots->row[h->row].pid = getpid();
+	h->shared->slots->row[h->row].pid = getpid();
 	privs_files(g->max_files);
 	privs_pin(h->cpu);
 	privs_drop(h->identity, g->core_dumps);

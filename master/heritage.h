@@ -8,7 +8,7 @@
 
 #include "master/privs.h"
 #include "master/window.h"
-#include "shm/slots.h"
+#include "shm/shared.h"
 #include "worker/worker.h"
 
 struct heritage {
@@ -21,10 +21,7 @@ struct heritage {
 	int slice;                      /* where the image lies */
 	const struct image *image;
 	const struct identity *identity;
-	struct slots *slots;
-	struct stats stats;
-	struct ring *ring;              /* of a worker */
-	struct cells *cells;            /* of all workers */
+	const struct shared *shared;
 	struct worker_socket *sockets;  /* of a worker */
 	size_t nsockets;
 };

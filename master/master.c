@@ -149,6 +149,16 @@ wait_ms(const struct master *m)
 	return next > now ? (int)(next - now) : 0;
 }
 
+static uint32_t
+count_generations(const struct master *m)
+{
+	uint32_t n = 0;
+
+	for (const struct generation *g = m->generations; g; g = g->next)
+		n++;
+	return n;
+}
+
 static void
 heartbeat(struct master *m)
 {
@@ -157,15 +167,17 @@ heartbeat(struct master *m)
 	if (clock_ms() < m->next_heartbeat)
 		return;
 	m->next_heartbeat = clock_ms() + HEARTBEAT;
-	if (m->slots && m->row < 0) {
-		m->row = slots_claim(m->slots, SLOT_MASTER, 0, getpid());
+	if (m->shared.slots && m->row < 0) {
+		m->row = slots_claim(m->shared.slots, SLOT_MASTER, 0, getpid());
 		if (m->row >= 0)
-			m->slots->row[m->row].state = SLOT_SERVING;
+			m->shared.slots->row[m->row].state = SLOT_SERVING;
 	}
-	if (m->slots && m->row >= 0) {
-		s = &m->slots->row[m->row];
+	if (m->shared.slots && m->row >= 0) {
+		s = &m->shared.slots->row[m->row];
 		s->heartbeat = clock_ms();
 		s->generation = m->current ? m->current->number : 0;
+		m->shared.control->generations = count_generations(m);
+		poison_tick(m->shared.poison, clock_ms());
 	}
 	spawn_overdue(m);
 	status_tell(m);
@@ -217,8 +229,8 @@ turn(struct master *m)
 static void
 clean_up(struct master *m)
 {
-	if (m->slots && m->row >= 0)
-		slots_release(m->slots, m->row);
+	if (m->shared.slots && m->row >= 0)
+		slots_release(m->shared.slots, m->row);
 	if (m->pid_file)
 		pidfile_remove(m->pid_file);
 	m->current = NULL;

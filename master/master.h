@@ -20,8 +20,7 @@
 #include "master/privs.h"
 #include "master/sockets.h"
 #include "master/window.h"
-#include "shm/slots.h"
-#include "shm/stats.h"
+#include "shm/shared.h"
 #include "worker/channel.h"
 #include "worker/worker.h"
 
@@ -102,10 +101,7 @@ struct master {
 
 	struct window window;
 	struct region *region;
-	struct slots *slots;
-	struct stats stats;
-	struct ring *rings;
-	struct cells *cells;
+	struct shared shared;
 	int row;                        /* of the master itself */
 	char *rundir, *pid_file;        /* as of the start */
 	int lock;
@@ -161,7 +157,8 @@ void generation_sweep(struct master *);                 /* gives back what nobod
 /* setup.c — what is done once. -1: said why. */
 int setup_early(struct master *);                       /* before the configuration is known */
 int setup_region(struct master *, const struct conf_gateway *);  /* user, directories, lock, region */
-int setup_in_builder(void *master, const struct conf_gateway *, struct stats *);
+int setup_in_builder(void *master, const struct conf_gateway *, struct shared *);
+void setup_restore(void *master, const struct conf_gateway *, struct shared *);
 void setup_warn(const struct master *, const struct conf_gateway *);
 unsigned setup_workers(const struct conf_gateway *);
 int setup_single(struct master *);                      /* --single: serves; the exit status */

@@ -126,6 +126,19 @@ privs_drop(const struct identity *id, bool core_dumps)
 	prctl(PR_SET_DUMPABLE, core_dumps ? 1L : 0L, 0L, 0L, 0L);
 }
 
+int
+privs_borrow(const struct identity *id)
+{
+	return id->change && (setegid(id->gid) < 0 || seteuid(id->uid) < 0) ? -1 : 0;
+}
+
+void
+privs_give_back(void)
+{
+	if (seteuid(getuid()) < 0 || setegid(getgid()) < 0)
+		abort();
+}
+
 unsigned
 privs_cpus(void)
 {

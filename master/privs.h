@@ -36,6 +36,9 @@ void privs_core(bool wanted);
 /* Core dumps as wanted, no new privileges, the identity. Does not return if the identity cannot be had:
  * nothing serves with more rights than it was given. */
 void privs_drop(const struct identity *, bool core_dumps);
+/* Acts as the identity for a moment, and as itself again: what is made meanwhile is the identity's. -1 with errno. */
+int privs_borrow(const struct identity *);
+void privs_give_back(void);
 
 /* CPUs that this process may run on. */
 unsigned privs_cpus(void);

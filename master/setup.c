@@ -7,12 +7,11 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "shm/cells.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "master/master.h"
 #include "master/rundir.h"
-#include "shm/records.h"
+#include "shm/store_cells.h"
 
 enum { LOCK_PATIENCE = 500, LOCK_AGAIN = 10 };   /* ms */
 
@@ -113,13 +112,20 @@ region(struct master *m)
 
 	snprintf(path, sizeof(path), "%.4000s/region", m->rundir);
 	m->region = region_open(path, REGION_SIZE);
-	if (!m->region || !(m->slots = slots_open(m->region)) ||
-	    stats_open(&m->stats, m->region) < 0 || !(m->rings = rings_open(m->region)) ||
-	    !(m->cells = cells_open(m->region))) {
+	if (!m->region || shared_open(&m->shared, m->region) < 0) {
 		log_error("%s: %s [E524]. Next: postern explain E524", path, strerror(errno));
 		return -1;
 	}
 	return 0;
+}
+
+/* What processes of another life had under way when they were killed with their master. */
+static void
+forget_dead(struct shared *s)
+{
+	for (int i = 0; i < SLOTS_MAX; i++)
+		if (s->slots->row[i].role == SLOT_WORKER && !slot_alive(&s->slots->row[i]))
+			inflight_clear(&s->inflight, i);
 }
 
 int
@@ -140,20 +146,52 @@ setup_region(struct master *m, const struct conf_gateway *g)
 		m->pid_file = text_of(g->pid_file);
 	else if (asprintf(&m->pid_file, "%s/postern.pid", m->rundir) < 0)
 		abort();
-	return lock(m) < 0 || region(m) < 0 ? -1 : 0;
+	if (lock(m) < 0 || region(m) < 0)
+		return -1;
+	forget_dead(&m->shared);
+	return 0;
 }
 
 int
-setup_in_builder(void *master, const struct conf_gateway *g, struct stats *stats)
+setup_in_builder(void *master, const struct conf_gateway *g, struct shared *shared)
 {
 	struct master *m = master;
 	int rc = setup_region(m, g);
 
-	*stats = m->stats;
+	*shared = m->shared;
 	/* The master takes it next, perhaps before the builder is gone. */
 	if (m->lock >= 0 && m->lock != m->bequest.lock && m->forks)
 		close(m->lock);
 	return rc;
+}
+
+/* Limits go on where the machine stopped: before any worker uses a table that this region did
+ * not have yet. As the user that the keeper is, so that no file of root's is left there. */
+void
+setup_restore(void *master, const struct conf_gateway *g, struct shared *s)
+{
+	uint32_t fresh = s->control->tables & ~s->control->restored & (TABLE_CELLS | TABLE_QUOTAS);
+	struct master *m = master;
+	struct store *store;
+	enum store_failure why;
+	char path[PATH_MAX];
+	const char *error;
+
+	if (!fresh || !m->forks)
+		return;
+	snprintf(path, sizeof(path), "%.*s/state", STR_ARG(g->statedir));
+	if (privs_borrow(&m->identity) == 0 && access(path, F_OK) == 0) {
+		store = store_open(path, true, &error, &why);
+		if (!store)
+			log_error("store %s: %s; limits begin anew", path, error);
+		else if (checkpoint_restore(store, fresh & TABLE_CELLS ? s->cells : NULL,
+					    fresh & TABLE_QUOTAS ? s->quotas : NULL, clock_now(),
+					    clock_wall_ms() * 1000000) < 0)
+			log_error("store %s: %s; limits begin anew", path, store_error(store));
+		store_close(store);
+	}
+	privs_give_back();
+	s->control->restored |= fresh;
 }
 
 void

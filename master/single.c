@@ -8,7 +8,6 @@
 #include "base/log.h"
 #include "master/master.h"
 #include "master/rundir.h"
-#include "shm/records.h"
 
 struct taken {
 	struct worker_socket at[256];
@@ -53,10 +52,9 @@ serve(struct master *m, const struct image *image)
 	const struct conf_gateway *g = &image->model->gateway;
 	struct taken t = { .n = 0 };
 	char addresses[512];
-	int row = slots_claim(m->slots, SLOT_WORKER, 0, getpid());
+	int row = slots_claim(m->shared.slots, SLOT_WORKER, 0, getpid());
 
-	if (row < 0 || stats_reserve(&m->stats, row) < 0 ||
-	    ring_reserve(m->region, m->rings, row) < 0) {
+	if (row < 0 || shared_reserve_row(&m->shared, row) < 0) {
 		log_error("no row in the region: %s", strerror(errno));
 		return 1;
 	}
@@ -73,14 +71,11 @@ serve(struct master *m, const struct image *image)
 		worker_run(&(struct worker_start){ .row = row,
 						   .channel = -1,
 						   .cpu = -1,
-						   .slots = m->slots,
-						   .stats = m->stats,
-						   .cells = m->cells,
-						   .ring = ring_of(m->rings, row),
+						   .shared = m->shared,
 						   .image = image,
 						   .sockets = t.at,
 						   .nsockets = t.n });
-	slots_release(m->slots, row);
+	slots_release(m->shared.slots, row);
 	pidfile_remove(m->pid_file);
 	sockets_close(&m->sockets, true);
 	return m->exit_status;
@@ -89,9 +84,9 @@ serve(struct master *m, const struct image *image)
 int
 setup_single(struct master *m)
 {
-	struct build_setup setup = { setup_in_builder, m };
-	struct stats stats;
-	const struct image *image = build_here(&m->window, m->file, &stats, &setup);
+	struct build_setup setup = { setup_in_builder, setup_restore, m };
+	struct shared shared;
+	const struct image *image = build_here(&m->window, m->file, &shared, &setup);
 
 	if (!image || listen_all(m, image->model) < 0)
 		return 1;

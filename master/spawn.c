@@ -10,7 +10,6 @@
 #include "base/log.h"
 #include "master/heritage.h"
 #include "master/master.h"
-#include "shm/records.h"
 
 static struct child *
 free_child(struct master *m)
@@ -69,13 +68,12 @@ take_sockets(const struct master *m, uint32_t number, struct inventory *i)
 static int
 reserve_row(struct master *m, enum slot_role role, uint32_t number)
 {
-	int row = slots_claim(m->slots, role, number, getpid());
+	int row = slots_claim(m->shared.slots, role, number, getpid());
 
 	if (row < 0)
 		errno = EAGAIN;
-	else if (role == SLOT_WORKER && (stats_reserve(&m->stats, row) < 0 ||
-					 ring_reserve(m->region, m->rings, row) < 0)) {
-		slots_release(m->slots, row);
+	else if (role == SLOT_WORKER && shared_reserve_row(&m->shared, row) < 0) {
+		slots_release(m->shared.slots, row);
 		return -1;
 	}
 	return row;
@@ -103,10 +101,7 @@ fork_child(struct master *m, const struct child *c, int end,
 			.slice = m->current->slice,
 			.image = m->current->image,
 			.identity = &m->identity,
-			.slots = m->slots,
-			.stats = m->stats,
-			.cells = m->cells,
-			.ring = c->role == SLOT_WORKER ? ring_of(m->rings, c->row) : NULL,
+			.shared = &m->shared,
 			.sockets = inventory->sockets,
 			.nsockets = inventory->n });
 	return pid;
@@ -133,7 +128,7 @@ spawn(struct master *m, struct post *post, enum slot_role role, uint32_t number)
 	    (c->pid = fork_child(m, c, ends[1], &inventory)) < 0) {
 		int error = errno;
 
-		slots_release(m->slots, c->row);
+		slots_release(m->shared.slots, c->row);
 		if (ends[0] >= 0) {
 			close(ends[0]);
 			close(ends[1]);
@@ -150,7 +145,7 @@ spawn(struct master *m, struct post *post, enum slot_role role, uint32_t number)
 	c->nsockets = inventory.n;
 	c->state = CHILD_STARTING;
 	c->started = clock_ms();
-	m->slots->row[c->row].pid = c->pid;
+	m->shared.slots->row[c->row].pid = c->pid;
 	generation_hold(m, m->current, c);
 	post->child = c;
 	post->again = 0;
@@ -297,11 +292,37 @@ say_death(const struct master *m, const struct child *c, int status)
 	char how[96], request[64] = "";
 	uint64_t id[2];
 
-	if (c->role == SLOT_WORKER && ring_doing(ring_of(m->rings, c->row), id))
+	if (c->role == SLOT_WORKER && ring_doing(ring_of(m->shared.rings, c->row), id))
 		snprintf(request, sizeof(request), " while it worked on request %016llx%016llx",
 			 (unsigned long long)id[0], (unsigned long long)id[1]);
 	log_error("%s (pid %d) %s%s", child_name(c), (int)c->pid,
 		  status_death(status, how, sizeof(how)), request);
+}
+
+/* What killed two workers is refused for a while. */
+static void
+say_poison(struct master *m, const struct child *c)
+{
+	const struct series_name *names = m->shared.stats.names;
+	uint64_t ms = m->current ? m->current->image->model->gateway.poison : 0, signature;
+	uint32_t route;
+	unsigned deaths;
+
+	if (c->role != SLOT_WORKER ||
+	    !ring_take_crash(ring_of(m->shared.rings, c->row), &signature, &route) || !ms)
+		return;
+	deaths = poison_died(m->shared.poison, signature, route, clock_ms(), ms);
+	if (route >= series_count(&m->shared.stats))
+		route = 0;
+	if (deaths >= POISON_DEATHS)
+		log_error("ALERT: requests with signature %016llx, of route %.*s, have killed %u "
+			  "workers and are refused with 503 for %llu s",
+			  (unsigned long long)signature, (int)names[route].len, names[route].name,
+			  deaths, (unsigned long long)(ms / 1000));
+	else
+		log_error("the request had signature %016llx, of route %.*s; another death by it, "
+			  "and it is refused", (unsigned long long)signature,
+			  (int)names[route].len, names[route].name);
 }
 
 static void
@@ -311,13 +332,19 @@ bury(struct master *m, struct child *c, int status)
 	bool expected = m->state == MASTER_STOPPING || c->state == CHILD_DRAINING;
 	bool clean = WIFEXITED(status) && WEXITSTATUS(status) == 0;
 
-	if (!expected || !clean)
+	if (!expected || !clean) {
 		say_death(m, c, status);
-	else
+		say_poison(m, c);
+		atomic_fetch_add(&m->shared.control->worker_deaths,
+				 c->role == SLOT_WORKER);
+	} else {
 		log_info("%s (pid %d) has finished", child_name(c), (int)c->pid);
+	}
 	if (c->channel >= 0)
 		close(c->channel);
-	slots_release(m->slots, c->row);
+	slots_release(m->shared.slots, c->row);
+	if (c->role == SLOT_WORKER)
+		inflight_clear(&m->shared.inflight, c->row);
 	generation_let_go_all(m, c);
 	free(c->sockets);
 	if (post) {

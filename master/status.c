@@ -44,7 +44,7 @@ put_state(const struct master *m, char *to, size_t size)
 static bool
 is_fresh(const struct master *m, const struct child *c)
 {
-	uint64_t beat = m->slots->row[c->row].heartbeat;
+	uint64_t beat = m->shared.slots->row[c->row].heartbeat;
 
 	return beat + HEARTBEAT_OLD > clock_ms();
 }
@@ -113,6 +113,14 @@ status_record(struct master *m, uint64_t number, bool ok, const char *why)
 		.ms = (uint64_t)time(NULL) * 1000,
 	};
 
+	struct control *c = m->shared.control;
+
+	if (c) {
+		atomic_fetch_add(ok ? &c->reloads_ok : &c->reloads_failed, 1);
+		c->reload_good = ok;
+		c->revision = m->current ? m->current->number : 0;
+		c->reloaded_at = msg.ms;
+	}
 	snprintf(msg.text, sizeof(msg.text), "%s", why);
 	if (m->keeper.child)
 		spawn_tell(m->keeper.child, &msg, -1);

@@ -15,6 +15,9 @@ enum store_state {
 	STORE_BAD,                      /* missing, foreign or corrupted: nobody opens it */
 };
 
+/* Tables whose memory has been reserved: nobody touches the others. */
+enum { TABLE_CELLS = 1, TABLE_QUOTAS = 2, TABLE_METERS = 4, TABLE_INFLIGHT = 8 };
+
 struct control {
 	/* The keeper's. */
 	_Atomic uint64_t instance;      /* random, of this region: counters of another begin at 0 */
@@ -30,8 +33,9 @@ struct control {
 	_Atomic uint64_t meters_other;  /* requests that found no meter of their own */
 	uint64_t spare1[5];
 	/* The builder's, before any worker serves. */
-	_Atomic uint32_t restored;      /* 1: the checkpoint was loaded into this region */
-	uint32_t spare2[15];
+	_Atomic uint32_t tables;        /* TABLE_*: in use by a configuration, now or before */
+	_Atomic uint32_t restored;      /* TABLE_*: the checkpoint was loaded into it, if there was one */
+	uint32_t spare2[14];
 	/* The master's. */
 	_Atomic uint64_t reloads_ok, reloads_failed;    /* ever, of this region */
 	_Atomic uint32_t reload_good;   /* the last one succeeded */

@@ -111,6 +111,7 @@ generation_bind(struct worker *w, const struct image *i, uintptr_t at, size_t si
 	g->router = i->router;
 	g->links = i->links;
 	g->trust = i->trust;
+	g->listeners = i->listeners;
 	g->release = release;
 	g->clusters = upstreams_bind(&w->upstreams, i->model, i->targets);
 	g->jit = regex_bind(i->router->regexes, i->router->nregexes);

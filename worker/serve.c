@@ -118,6 +118,14 @@ static const struct h1_owner owner = {
 	.on_close = on_close,
 };
 
+static struct stats_series *
+series_of(const struct site *s)
+{
+	const struct generation *g = s->pinned ? s->pinned : s->worker->gen;
+
+	return &s->worker->series[g->listeners[s->conf->index].series];
+}
+
 static void
 on_accept(struct listen *l, int fd, const struct addr *peer)
 {
@@ -128,6 +136,7 @@ on_accept(struct listen *l, int fd, const struct addr *peer)
 	if (!h) {
 		close(fd);
 		w->page->count[METRIC_CONNECTIONS_REFUSED]++;
+		series_of(s)->failed++;
 		return;
 	}
 	h->peer = *peer;
@@ -136,6 +145,7 @@ on_accept(struct listen *l, int fd, const struct addr *peer)
 	w->nconns++;
 	publish(w);
 	w->page->count[METRIC_CONNECTIONS]++;
+	series_of(s)->requests++;
 }
 
 /* ---- sockets */

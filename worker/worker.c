@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/rand.h"
 #include "worker/channel.h"
+#include "worker/exchange/directory.h"
 #include "worker/generation.h"
 #include "worker/serve.h"
 
@@ -285,14 +286,17 @@ make(const struct worker_start *s)
 	list_init(&w->listens);
 	list_init(&w->sockets);
 	w->number = s->number;
-	w->slot = &s->slots->row[s->row];
-	w->page = &s->stats.pages[s->row];
-	w->series = &s->stats.series[(size_t)s->row * SERIES_MAX];
-	w->ring = s->ring;
-	w->cells = s->cells;
+	w->shared = (struct shared *)(uintptr_t)&s->shared;
+	w->row = s->row;
+	w->slot = &s->shared.slots->row[s->row];
+	w->page = &s->shared.stats.pages[s->row];
+	w->series = &s->shared.stats.series[(size_t)s->row * SERIES_MAX];
+	w->tally = &s->shared.tallies[s->row];
+	w->ring = ring_of(s->shared.rings, s->row);
 	w->loop.after = after_turn;
 	w->second.fire = every_second;
 	upstreams_init(&w->upstreams, &w->loop, w->page);
+	w->directory = directory_new(s->image->model->gateway.statedir, w->shared);
 	return w;
 }
 
@@ -306,6 +310,7 @@ end(struct worker *w)
 	loop_turn(&w->loop, 0);
 	serve_end(w);
 	exchange_free_rest(w);
+	directory_free(w->directory);
 	publish(w);
 	loop_free(&w->loop);
 	free(w);

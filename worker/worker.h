@@ -11,6 +11,7 @@
 #include "worker/route/route.h"
 
 struct links;
+struct listener_series;                 /* worker/exchange/context.h */
 struct trust;
 struct upstream_target;
 
@@ -25,11 +26,6 @@ struct image {
 	const struct upstream_target *targets;  /* by conf_target.id */
 	const struct trust *trust;      /* by conf_listener.index; worker/exchange/trust.h */
 	const struct listener_series *listeners;        /* by conf_listener.index */
-};
-
-struct listener_series {
-	uint32_t series;
-	uint16_t file;
 };
 
 #define IMAGE_MAGIC 0x31656761696d6770ull

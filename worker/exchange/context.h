@@ -10,6 +10,11 @@
 
 struct image;                           /* worker/worker.h */
 
+struct listener_series {                /* of shm/stats.h */
+	uint32_t series;
+	uint16_t file;
+};
+
 /* An image that this worker has mapped and bound. */
 struct generation {
 	struct list link;               /* of the worker */
@@ -75,6 +80,11 @@ struct exchange *exchange_begin(struct worker *, struct generation *, struct h1 
 				const struct conf_listener *);
 /* As if it had not begun. */
 void exchange_cancel(struct exchange *);
+/* The one whose step this process is in, for who handles a fatal signal; NULL: none. */
+const struct exchange *exchange_running(void);
+/* What identifies a request that kills workers: a hash of its route and of its head as received, without the lines that
+ * differ each time. Never 0. Async-signal-safe. */
+uint64_t exchange_signature(const struct exchange *, uint32_t route);
 /* Cuts it off: the worker has to go. */
 void exchange_stop(struct exchange *);
 /* Frees exchanges at rest beyond what the last second needed. */

@@ -42,6 +42,7 @@ make(struct upstreams *u, const struct upstream_target *from)
 	t->all = u;
 	t->addr = from->addr;
 	t->series = from->series;
+	t->connect_series = from->connect_series;
 	list_init(&t->idle);
 	list_init(&t->busy);
 	list_append(&u->targets, &t->link);

@@ -18,7 +18,8 @@ struct upstream_target {
 	const struct conf_target *conf;
 	struct addr addr;               /* family 0: its name did not resolve; AF_UNIX: conf->path */
 	struct str key;                 /* "10.0.0.1:8080" or "unix:/path": its identity over generations */
-	uint32_t series;                /* of shm/stats.h */
+	uint32_t series;                /* of shm/stats.h: SERIES_TARGET, and SERIES_CONNECT */
+	uint32_t connect_series;
 };
 
 /* Resolves all targets (blocking: in the builder) into an array by id. Names that do not resolve are warnings. */
@@ -35,7 +36,7 @@ struct target {
 	struct list busy;
 	uint32_t nidle, nopen;
 	uint32_t users;                 /* clusters that have it; 0: goes with its last connection */
-	uint32_t series;
+	uint32_t series, connect_series;
 	uint32_t max_idle, max_open;    /* of the newest configuration; max_open 0: no limit */
 	uint64_t idle_timeout;          /* ms */
 };
