@@ -10,6 +10,7 @@
 #define MASTER_KEEPER_INSIDE_H
 
 #include "base/arena.h"
+#include "master/keeper/expose.h"
 #include "master/keeper/keeper.h"
 #include "shm/store.h"
 #include "worker/net/loop.h"
@@ -59,11 +60,6 @@ int collect_now(struct keeper *);
 void collect_records(struct keeper *);
 /* The configuration has changed. */
 void collect_reloaded(struct keeper *);
-
-/* ---- expose.c */
-
-/* The metrics of a gateway as Prometheus text 0.0.4. `model` may be NULL (the command line). The caller frees. */
-char *expose(const struct shared *, const struct conf_model *, size_t *len);
 
 /* ---- admin.c and the api */
 
