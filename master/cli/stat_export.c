@@ -30,7 +30,7 @@ json_flush(struct json_write *j, char *buf, FILE *out)
 }
 
 static void
-json_process(const struct stat_view *v, const struct slot *row, FILE *out)
+json_process(const struct stat_process *p, FILE *out)
 {
 	char buf[1024];
 	struct json_write j;
@@ -38,19 +38,19 @@ json_process(const struct stat_view *v, const struct slot *row, FILE *out)
 	json_begin(&j, buf, sizeof(buf));
 	json_open(&j, '{');
 	json_key(&j, STR("role"));
-	json_str(&j, str_of(stat_role(row)));
-	json_field(&j, "number", row->number);
-	json_field(&j, "pid", (uint64_t)row->pid);
+	json_str(&j, str_of(stat_role(p)));
+	json_field(&j, "number", p->number);
+	json_field(&j, "pid", (uint64_t)p->pid);
 	json_key(&j, STR("state"));
-	json_str(&j, str_of(stat_state(row)));
-	json_field(&j, "generation", row->generation);
-	json_field(&j, "started_ms", row->started);
-	json_field(&j, "heartbeat_age_ms", stat_heartbeat_age(v, row));
-	json_field(&j, "connections", row->connections);
-	json_field(&j, "exchanges", row->exchanges);
-	json_field(&j, "upstream_connections", row->upstream_connections);
-	json_field(&j, "lag_us", row->lag);
-	json_field(&j, "busy_us", row->busy);
+	json_str(&j, str_of(stat_state(p)));
+	json_field(&j, "generation", p->generation);
+	json_field(&j, "started_ms", p->started);
+	json_field(&j, "heartbeat_age_ms", p->age);
+	json_field(&j, "connections", p->connections);
+	json_field(&j, "exchanges", p->exchanges);
+	json_field(&j, "upstream_connections", p->upstream_connections);
+	json_field(&j, "lag_us", p->lag);
+	json_field(&j, "busy_us", p->busy);
 	json_close(&j, '}');
 	json_flush(&j, buf, out);
 }
@@ -85,55 +85,177 @@ json_totals(const struct stat_view *v, FILE *out)
 }
 
 static void
-json_series(const struct stat_view *v, bool target, FILE *out)
+json_control(const struct stat_view *v, FILE *out)
 {
-	const char *comma = "";
+	const struct control *c = v->shared.control;
+	char buf[1024];
+	struct json_write j;
+
+	json_begin(&j, buf, sizeof(buf));
+	json_open(&j, '{');
+	json_field(&j, "revision", c->revision);
+	json_field(&j, "generations", c->generations);
+	json_field(&j, "reloads_ok", c->reloads_ok);
+	json_field(&j, "reloads_failed", c->reloads_failed);
+	json_key(&j, STR("last_reload_good"));
+	json_bool(&j, c->reload_good);
+	json_field(&j, "worker_deaths", c->worker_deaths);
+	json_close(&j, '}');
+	json_key(&j, STR("store"));
+	json_open(&j, '{');
+	json_key(&j, STR("state"));
+	json_str(&j, str_of(stat_store(v)));
+	json_field(&j, "used", c->store_used);
+	json_field(&j, "room", c->store_room);
+	json_field(&j, "failed", c->store_failed);
+	json_field(&j, "stored_at_ms", c->stored_at);
+	json_field(&j, "records_missed", c->records_missed);
+	json_field(&j, "meters_other", c->meters_other);
+	json_close(&j, '}');
+	json_flush(&j, buf, out);
+}
+
+/* What a series of each kind is called, and the two parts of its name. */
+static const struct series_words {
+	enum series_kind kind, also;
+	const char *key;                /* of the list */
+	const char *csv;
+	const char *group, *member;     /* member NULL: the name is one word */
+	const char *requests, *failed;  /* what is counted */
+} words[] = {
+	{ SERIES_SERVICE, SERIES_SERVICE, "services", "service", "service", NULL, "requests", "failed" },
+	{ SERIES_ROUTE, SERIES_OTHER, "routes", "route", "service", "route", "requests", "failed" },
+	{ SERIES_TARGET, SERIES_TARGET, "targets", "target", "upstream", "target", "requests", "failed" },
+	{ SERIES_CONNECT, SERIES_CONNECT, "connects", "connect", "upstream", "target", "connects", "failed" },
+	{ SERIES_LISTENER, SERIES_LISTENER, "listeners", "listener", "listener", NULL, "connections", "refused" },
+};
+enum { WORDS = sizeof(words) / sizeof(*words) };
+
+static bool
+is_of(const struct stat_series *s, const struct series_words *w)
+{
+	return s->kind == w->kind || s->kind == w->also;
+}
+
+static void
+json_one_series(const struct stat_series *s, const struct series_words *w, FILE *out)
+{
+	struct str group = s->name, member;
 	char buf[2048];
 	struct json_write j;
 
-	for (size_t i = 0; i < v->nseries; i++) {
-		const struct stat_series *s = &v->series[i];
-		struct str group, member;
-
-		if (s->target != target)
-			continue;
+	json_begin(&j, buf, sizeof(buf));
+	json_open(&j, '{');
+	if (w->member)
 		stat_split(s->name, &group, &member);
-		json_begin(&j, buf, sizeof(buf));
-		json_open(&j, '{');
-		json_key(&j, target ? STR("upstream") : STR("service"));
-		json_str(&j, group);
-		json_key(&j, target ? STR("target") : STR("route"));
+	json_key(&j, str_of(w->group));
+	json_str(&j, group);
+	if (w->member) {
+		json_key(&j, str_of(w->member));
 		json_str(&j, member);
-		json_field(&j, "requests", s->sum.requests);
-		for (int c = 0; c < 5; c++)
-			json_field(&j, classes[c], s->sum.status[c]);
-		json_field(&j, "failed", s->sum.failed);
+	}
+	json_field(&j, w->requests, s->sum.requests);
+	for (int c = 0; w->kind != SERIES_LISTENER && w->kind != SERIES_CONNECT && c < 5; c++)
+		json_field(&j, classes[c], s->sum.status[c]);
+	json_field(&j, w->failed, s->sum.failed);
+	if (w->kind != SERIES_LISTENER) {
 		json_field(&j, "us", s->sum.us);
-		json_close(&j, '}');
+		json_field(&j, "p50_us", (uint64_t)stat_series_quantile(&s->sum, 0.50));
+		json_field(&j, "p95_us", (uint64_t)stat_series_quantile(&s->sum, 0.95));
+		json_field(&j, "p99_us", (uint64_t)stat_series_quantile(&s->sum, 0.99));
+	}
+	json_close(&j, '}');
+	json_flush(&j, buf, out);
+}
+
+static void
+json_series(const struct stat_view *v, const struct series_words *w, FILE *out)
+{
+	const char *comma = "";
+
+	fprintf(out, ",\n\"%s\":[", w->key);
+	for (size_t i = 0; i < v->nseries; i++) {
+		if (!is_of(&v->series[i], w))
+			continue;
 		fprintf(out, "%s\n  ", comma);
-		json_flush(&j, buf, out);
+		json_one_series(&v->series[i], w, out);
 		comma = ",";
 	}
+	fputc(']', out);
+}
+
+static void
+json_policies(const struct stat_view *v, FILE *out)
+{
+	char buf[1024];
+	struct json_write j;
+
+	fputs(",\n\"policies\":[", out);
+	for (size_t i = 0; i < v->npolicies; i++) {
+		const struct stat_policy *p = &v->policies[i];
+		struct str type, name;
+
+		stat_split(p->name, &type, &name);
+		json_begin(&j, buf, sizeof(buf));
+		json_open(&j, '{');
+		json_key(&j, STR("type"));
+		json_str(&j, type);
+		json_key(&j, STR("policy"));
+		json_str(&j, name);
+		for (int d = 0; d < DECISION_COUNT; d++)
+			json_field(&j, stat_decisions[d], p->decision[d]);
+		json_close(&j, '}');
+		fputs(i ? ",\n  " : "\n  ", out);
+		json_flush(&j, buf, out);
+	}
+	fputc(']', out);
+}
+
+static void
+json_consumers(const struct stat_view *v, FILE *out)
+{
+	char buf[2048];
+	struct json_write j;
+
+	fputs(",\n\"consumers\":[", out);
+	for (size_t i = 0; i < v->nconsumers; i++) {
+		const struct stat_consumer *c = &v->consumers[i];
+
+		json_begin(&j, buf, sizeof(buf));
+		json_open(&j, '{');
+		json_key(&j, STR("consumer"));
+		json_str(&j, c->consumer);
+		json_key(&j, STR("service"));
+		json_str(&j, c->service);
+		json_field(&j, "requests", stat_consumer_total(c));
+		for (int k = 0; k < METER_CLASSES; k++)
+			json_field(&j, stat_classes[k], c->requests[k]);
+		json_field(&j, "bytes_in", c->in);
+		json_field(&j, "bytes_out", c->out);
+		json_close(&j, '}');
+		fputs(i ? ",\n  " : "\n  ", out);
+		json_flush(&j, buf, out);
+	}
+	fputc(']', out);
 }
 
 void
 stat_json(const struct stat_view *v, FILE *out)
 {
-	const char *comma = "";
-
 	fputs("{\"processes\":[", out);
 	for (int i = 0; i < v->processes; i++) {
-		fprintf(out, "%s\n  ", comma);
-		json_process(v, v->process[i], out);
-		comma = ",";
+		fputs(i ? ",\n  " : "\n  ", out);
+		json_process(&v->process[i], out);
 	}
 	fputs("],\n\"counters\":", out);
 	json_totals(v, out);
-	fputs(",\n\"routes\":[", out);
-	json_series(v, false, out);
-	fputs("],\n\"targets\":[", out);
-	json_series(v, true, out);
-	fputs("]}\n", out);
+	fputs(",\n\"configuration\":", out);
+	json_control(v, out);
+	for (int i = 0; i < WORDS; i++)
+		json_series(v, &words[i], out);
+	json_policies(v, out);
+	json_consumers(v, out);
+	fputs("}\n", out);
 }
 
 /* RFC 4180: names may hold a comma or a quote. */
@@ -162,22 +284,47 @@ csv_row(const char *kind, struct str name, const char *key, uint64_t value, FILE
 }
 
 static void
-csv_process(const struct stat_view *v, const struct slot *row, FILE *out)
+csv_process(const struct stat_process *p, FILE *out)
 {
 	char name[32];
 	struct str n = { name, 0 };
-	uint32_t number = row->number;
 
-	snprintf(name, sizeof(name), "%s-%" PRIu32, stat_role(row), number);
+	snprintf(name, sizeof(name), "%s-%" PRIu32, stat_role(p), p->number);
 	n.len = strlen(name);
-	csv_row("process", n, "pid", (uint64_t)row->pid, out);
-	csv_row("process", n, "state", row->state, out);
-	csv_row("process", n, "generation", row->generation, out);
-	csv_row("process", n, "started_ms", row->started, out);
-	csv_row("process", n, "heartbeat_age_ms", stat_heartbeat_age(v, row), out);
-	csv_row("process", n, "connections", row->connections, out);
-	csv_row("process", n, "exchanges", row->exchanges, out);
-	csv_row("process", n, "upstream_connections", row->upstream_connections, out);
+	csv_row("process", n, "pid", (uint64_t)p->pid, out);
+	csv_row("process", n, "state", (uint64_t)p->state, out);
+	csv_row("process", n, "generation", p->generation, out);
+	csv_row("process", n, "started_ms", p->started, out);
+	csv_row("process", n, "heartbeat_age_ms", p->age, out);
+	csv_row("process", n, "connections", p->connections, out);
+	csv_row("process", n, "exchanges", p->exchanges, out);
+	csv_row("process", n, "upstream_connections", p->upstream_connections, out);
+}
+
+static void
+csv_series(const struct stat_series *s, const struct series_words *w, FILE *out)
+{
+	csv_row(w->csv, s->name, w->requests, s->sum.requests, out);
+	for (int c = 0; w->kind != SERIES_LISTENER && w->kind != SERIES_CONNECT && c < 5; c++)
+		csv_row(w->csv, s->name, classes[c], s->sum.status[c], out);
+	csv_row(w->csv, s->name, w->failed, s->sum.failed, out);
+	if (w->kind != SERIES_LISTENER)
+		csv_row(w->csv, s->name, "us", s->sum.us, out);
+}
+
+static void
+csv_consumer(const struct stat_consumer *c, FILE *out)
+{
+	char buf[LEDGER_NAME + 1];
+	struct str name = { buf, 0 };
+
+	snprintf(buf, sizeof(buf), "%.*s/%.*s", STR_ARG(c->consumer), STR_ARG(c->service));
+	name.len = strlen(buf);
+	csv_row("consumer", name, "requests", stat_consumer_total(c), out);
+	for (int k = 0; k < METER_CLASSES; k++)
+		csv_row("consumer", name, stat_classes[k], c->requests[k], out);
+	csv_row("consumer", name, "bytes_in", c->in, out);
+	csv_row("consumer", name, "bytes_out", c->out, out);
 }
 
 void
@@ -185,7 +332,7 @@ stat_csv(const struct stat_view *v, FILE *out)
 {
 	fputs("kind,name,key,value\n", out);
 	for (int i = 0; i < v->processes; i++)
-		csv_process(v, v->process[i], out);
+		csv_process(&v->process[i], out);
 	for (unsigned i = 0; i < METRIC_COUNT; i++)
 		csv_row("total", STR(""), metric_info[i].name, v->total.count[i], out);
 	csv_row("latency", STR(""), "count", latency_count(&v->total), out);
@@ -193,97 +340,14 @@ stat_csv(const struct stat_view *v, FILE *out)
 	csv_row("latency", STR(""), "p50_us", stats_quantile(&v->total, 0.50), out);
 	csv_row("latency", STR(""), "p95_us", stats_quantile(&v->total, 0.95), out);
 	csv_row("latency", STR(""), "p99_us", stats_quantile(&v->total, 0.99), out);
-	for (size_t i = 0; i < v->nseries; i++) {
-		const struct stat_series *s = &v->series[i];
-		const char *kind = s->target ? "target" : "route";
-
-		csv_row(kind, s->name, "requests", s->sum.requests, out);
-		for (int c = 0; c < 5; c++)
-			csv_row(kind, s->name, classes[c], s->sum.status[c], out);
-		csv_row(kind, s->name, "failed", s->sum.failed, out);
-		csv_row(kind, s->name, "us", s->sum.us, out);
-	}
-}
-
-static void
-prom_label(const char *before, struct str value, FILE *out)
-{
-	fputs(before, out);
-	for (size_t i = 0; i < value.len; i++) {
-		if (value.at[i] == '"' || value.at[i] == '\\')
-			putc('\\', out);
-		if (value.at[i] == '\n')
-			fputs("\\n", out);
-		else
-			putc(value.at[i], out);
-	}
-	putc('"', out);
-}
-
-static void
-prom_word(const char *type, const char *name, const char *help, uint64_t value, FILE *out)
-{
-	fprintf(out, "# HELP postern_%s %s\n# TYPE postern_%s %s\npostern_%s %" PRIu64 "\n",
-		name, help, name, type, name, value);
-}
-
-/* One bucket for each power of two: the finer ones are for quantiles here. */
-static void
-prom_latency(const struct stats_page *p, FILE *out)
-{
-	const char *name = "postern_http_request_duration_seconds";
-	uint64_t n = 0;
-
-	fprintf(out, "# HELP %s from the request head to the last byte sent\n# TYPE %s histogram\n",
-		name, name);
-	for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++) {
-		n += p->latency[i];
-		if (i % HISTOGRAM_SUB == HISTOGRAM_SUB - 1 && i + 1 < HISTOGRAM_BUCKETS)
-			fprintf(out, "%s_bucket{le=\"%.9g\"} %" PRIu64 "\n", name,
-				(double)histogram_floor(i + 1) / 1e6, n);
-	}
-	fprintf(out, "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n%s_sum %.6f\n%s_count %" PRIu64 "\n",
-		name, n, name, (double)p->latency_sum / 1e6, name, n);
-}
-
-static void
-prom_series(const struct stat_view *v, bool target, FILE *out)
-{
-	const char *name = target ? "postern_upstream_requests_total" : "postern_http_requests_total";
-	struct str group, member;
-
-	fprintf(out, "# HELP %s %s\n# TYPE %s counter\n", name,
-		target ? "attempts by target and status class" : "requests by route and status class",
-		name);
-	for (size_t i = 0; i < v->nseries; i++) {
-		const struct stat_series *s = &v->series[i];
-
-		if (s->target != target)
-			continue;
-		stat_split(s->name, &group, &member);
-		for (int c = 0; c < 5; c++) {
-			if (!s->sum.status[c])
-				continue;
-			fputs(name, out);
-			prom_label(target ? "{upstream=\"" : "{service=\"", group, out);
-			prom_label(target ? ",target=\"" : ",route=\"", member, out);
-			fprintf(out, ",code=\"%s\"} %" PRIu64 "\n", classes[c], s->sum.status[c]);
-		}
-	}
-}
-
-void
-stat_prom(const struct stat_view *v, FILE *out)
-{
-	for (unsigned i = 0; i < METRIC_COUNT; i++)
-		prom_word("counter", metric_info[i].name, metric_info[i].help,
-			  v->total.count[i], out);
-	prom_word("gauge", "workers", "workers alive", (uint64_t)v->workers, out);
-	prom_word("gauge", "connections", "client connections open", v->connections, out);
-	prom_word("gauge", "exchanges", "requests under way", v->exchanges, out);
-	prom_word("gauge", "upstream_connections", "connections to targets open",
-		  v->upstream_connections, out);
-	prom_latency(&v->total, out);
-	prom_series(v, false, out);
-	prom_series(v, true, out);
+	for (int w = 0; w < WORDS; w++)
+		for (size_t i = 0; i < v->nseries; i++)
+			if (is_of(&v->series[i], &words[w]))
+				csv_series(&v->series[i], &words[w], out);
+	for (size_t i = 0; i < v->npolicies; i++)
+		for (int d = 0; d < DECISION_COUNT; d++)
+			csv_row("policy", v->policies[i].name, stat_decisions[d],
+				v->policies[i].decision[d], out);
+	for (size_t i = 0; i < v->nconsumers; i++)
+		csv_consumer(&v->consumers[i], out);
 }

@@ -68,9 +68,9 @@ put_int(struct json_write *j, struct str key, uint64_t value)
 static struct str
 series_text(const struct stat_view *v, uint32_t index)
 {
-	const struct series_name *n = &v->stats.names[index];
+	const struct series_name *n = &v->shared.stats.names[index];
 
-	if (index >= series_count(&v->stats))
+	if (index >= series_count(&v->shared.stats))
 		return STR("?");
 	return (struct str){ n->name, n->len };
 }
@@ -157,12 +157,12 @@ stat_records(const struct stat_view *v, size_t n, FILE *out)
 	uint64_t order = 0;
 	size_t have = 0;
 
-	if (!kept || !v->rings) {
+	if (!kept || !v->shared.rings) {
 		free(kept);
 		return;
 	}
 	for (int i = 0; i < SLOTS_MAX; i++) {
-		const struct ring *ring = ring_of_const(v->rings, i);
+		const struct ring *ring = ring_of_const(v->shared.rings, i);
 
 		if (!region_touched(v->region, ring))
 			continue;

@@ -20,40 +20,11 @@ paint_for(FILE *out)
 	return (struct paint){ "\033[1m", "\033[32m", "\033[31m", "\033[0m" };
 }
 
-static const char *
-span(uint64_t ms, char buf[static 32])
-{
-	uint64_t s = ms / 1000;
-
-	if (s < 60)
-		snprintf(buf, 32, "%" PRIu64 ".%" PRIu64 "s", s, ms / 100 % 10);
-	else if (s < 3600)
-		snprintf(buf, 32, "%" PRIu64 "m%02" PRIu64 "s", s / 60, s % 60);
-	else if (s < 86400)
-		snprintf(buf, 32, "%" PRIu64 "h%02" PRIu64 "m", s / 3600, s / 60 % 60);
-	else
-		snprintf(buf, 32, "%" PRIu64 "d%02" PRIu64 "h", s / 86400, s / 3600 % 24);
-	return buf;
-}
-
-static const char *
-latency(double us, char buf[static 32])
-{
-	if (us < 1000)
-		snprintf(buf, 32, "%.0fus", us);
-	else if (us < 1000000)
-		snprintf(buf, 32, "%.1fms", us / 1000);
-	else
-		snprintf(buf, 32, "%.2fs", us / 1000000);
-	return buf;
-}
-
 static void
-print_process(const struct stat_view *v, const struct slot *row, const struct paint *p,
+print_process(const struct stat_view *v, const struct stat_process *row, const struct paint *p,
 	      FILE *out)
 {
-	uint64_t age = stat_heartbeat_age(v, row), started = row->started;
-	bool late = row->role == SLOT_WORKER && age > 5000;
+	bool late = row->role == SLOT_WORKER && row->age > 5000;
 	bool serving = row->state == SLOT_SERVING;
 	char name[32], up[32], beat[32];
 
@@ -62,12 +33,12 @@ print_process(const struct stat_view *v, const struct slot *row, const struct pa
 	else
 		snprintf(name, sizeof(name), "%s", stat_role(row));
 	fprintf(out, "%-12s %8" PRId32 " %s%-9s%s %5" PRIu64 " %8s %6" PRIu64 " %6" PRIu64
-		" %8" PRIu64 " %s%9s%s\n", name, (int32_t)row->pid, serving ? p->good : "",
-		stat_state(row), p->off, (uint64_t)row->generation,
-		started && started < v->wall ? span(v->wall - started, up) : "-",
-		(uint64_t)row->connections, (uint64_t)row->exchanges,
-		(uint64_t)row->upstream_connections, late ? p->bad : "",
-		span(age, beat), p->off);
+		" %8" PRIu64 " %s%9s%s\n", name, row->pid, serving ? p->good : "",
+		stat_state(row), p->off, row->generation,
+		row->started && row->started < v->wall ?
+			stat_span(v->wall - row->started, up) : "-",
+		row->connections, row->exchanges, row->upstream_connections,
+		late ? p->bad : "", stat_span(row->age, beat), p->off);
 }
 
 static void
@@ -76,7 +47,7 @@ print_processes(const struct stat_view *v, const struct paint *p, FILE *out)
 	fprintf(out, "%s%-12s %8s %-9s %5s %8s %6s %6s %8s %9s%s\n", p->head, "process", "pid",
 		"state", "conf", "uptime", "conns", "active", "upstream", "heartbeat", p->off);
 	for (int i = 0; i < v->processes; i++)
-		print_process(v, v->process[i], p, out);
+		print_process(v, &v->process[i], p, out);
 }
 
 static void
@@ -93,14 +64,30 @@ print_totals(const struct stat_view *v, const struct paint *p, FILE *out)
 		n += v->total.latency[i];
 	if (n)
 		fprintf(out, "\n%slatency%s  p50 %s  p95 %s  p99 %s  mean %s\n", p->head, p->off,
-			latency((double)stats_quantile(&v->total, 0.50), p50),
-			latency((double)stats_quantile(&v->total, 0.95), p95),
-			latency((double)stats_quantile(&v->total, 0.99), p99),
-			latency(stat_mean(v->total.latency_sum, n), mean));
+			stat_latency((double)stats_quantile(&v->total, 0.50), p50),
+			stat_latency((double)stats_quantile(&v->total, 0.95), p95),
+			stat_latency((double)stats_quantile(&v->total, 0.99), p99),
+			stat_latency(stat_mean(v->total.latency_sum, n), mean));
+}
+
+static const struct {
+	enum series_kind kind, also;    /* "other" stands among the routes */
+	const char *head;
+} kinds[] = {
+	{ SERIES_SERVICE, SERIES_SERVICE, "service" },
+	{ SERIES_ROUTE, SERIES_OTHER, "route" },
+	{ SERIES_TARGET, SERIES_TARGET, "target" },
+};
+
+static void
+print_more(size_t more, FILE *out)
+{
+	if (more)
+		fprintf(out, "and %zu more: postern stat -o csv\n", more);
 }
 
 static void
-print_series(const struct stat_view *v, const struct paint *p, bool target, FILE *out)
+print_series(const struct stat_view *v, const struct paint *p, size_t kind, FILE *out)
 {
 	size_t shown = 0, more = 0;
 	char mean[32];
@@ -109,7 +96,7 @@ print_series(const struct stat_view *v, const struct paint *p, bool target, FILE
 		const struct stat_series *s = &v->series[i];
 		const struct stats_series *c = &s->sum;
 
-		if (s->target != target)
+		if (s->kind != kinds[kind].kind && s->kind != kinds[kind].also)
 			continue;
 		if (shown == SERIES_SHOWN) {
 			more++;
@@ -117,16 +104,73 @@ print_series(const struct stat_view *v, const struct paint *p, bool target, FILE
 		}
 		if (!shown++)
 			fprintf(out, "\n%s%-36s %10s %9s %9s %9s %9s %8s %9s%s\n", p->head,
-				target ? "target" : "route", "requests", "2xx", "3xx", "4xx", "5xx",
+				kinds[kind].head, "requests", "2xx", "3xx", "4xx", "5xx",
 				"failed", "mean", p->off);
 		fprintf(out, "%-36.*s %10" PRIu64 " %9" PRIu64 " %9" PRIu64 " %9" PRIu64
 			" %9" PRIu64 " %s%8" PRIu64 "%s %9s\n", STR_ARG(s->name), c->requests,
 			c->status[1], c->status[2], c->status[3], c->status[4],
 			c->failed ? p->bad : "", c->failed, p->off,
-			latency(stat_mean(c->us, c->requests), mean));
+			stat_latency(stat_mean(c->us, c->requests), mean));
 	}
-	if (more)
-		fprintf(out, "and %zu more: postern stat -o csv\n", more);
+	print_more(more, out);
+}
+
+static void
+print_policies(const struct stat_view *v, const struct paint *p, FILE *out)
+{
+	size_t n = v->npolicies < SERIES_SHOWN ? v->npolicies : SERIES_SHOWN;
+
+	if (!n)
+		return;
+	fprintf(out, "\n%s%-36s", p->head, "policy");
+	for (int d = 0; d < DECISION_COUNT; d++)
+		fprintf(out, " %9s", stat_decisions[d]);
+	fprintf(out, "%s\n", p->off);
+	for (size_t i = 0; i < n; i++) {
+		const struct stat_policy *at = &v->policies[i];
+
+		fprintf(out, "%-36.*s", STR_ARG(at->name));
+		for (int d = 0; d < DECISION_COUNT; d++)
+			fprintf(out, " %9" PRIu64, at->decision[d]);
+		fputc('\n', out);
+	}
+	print_more(v->npolicies - n, out);
+}
+
+static void
+print_consumers(const struct stat_view *v, const struct paint *p, FILE *out)
+{
+	size_t n = v->nconsumers < SERIES_SHOWN ? v->nconsumers : SERIES_SHOWN;
+
+	if (!n)
+		return;
+	fprintf(out, "\n%s%-20s %-15s %10s %9s %9s %9s %9s %12s %12s%s\n", p->head, "consumer",
+		"service", "requests", "2xx", "3xx", "4xx", "5xx", "bytes in", "bytes out", p->off);
+	for (size_t i = 0; i < n; i++) {
+		const struct stat_consumer *c = &v->consumers[i];
+
+		fprintf(out, "%-20.*s %-15.*s %10" PRIu64 " %9" PRIu64 " %9" PRIu64 " %9" PRIu64
+			" %9" PRIu64 " %12" PRIu64 " %12" PRIu64 "\n", STR_ARG(c->consumer),
+			STR_ARG(c->service), stat_consumer_total(c), c->requests[1],
+			c->requests[2], c->requests[3], c->requests[4], c->in, c->out);
+	}
+	print_more(v->nconsumers - n, out);
+}
+
+static void
+print_store(const struct stat_view *v, const struct paint *p, FILE *out)
+{
+	const struct control *c = v->shared.control;
+	uint64_t at = c->stored_at, used = c->store_used, failed = c->store_failed;
+	bool bad = c->store_state == STORE_BAD || c->store_state == STORE_READONLY;
+	char ago[32];
+
+	fprintf(out, "\n%sstore%s  %s%s%s", p->head, p->off, bad ? p->bad : "", stat_store(v),
+		p->off);
+	if (at)
+		fprintf(out, ", %" PRIu64 " KiB used, written %s ago, %" PRIu64 " writes failed",
+			used / 1024, stat_span(at < v->wall ? v->wall - at : 0, ago), failed);
+	fputc('\n', out);
 }
 
 void
@@ -139,6 +183,9 @@ stat_table(const struct stat_view *v, FILE *out)
 		v->connections, v->exchanges);
 	print_processes(v, &p, out);
 	print_totals(v, &p, out);
-	print_series(v, &p, false, out);
-	print_series(v, &p, true, out);
+	print_store(v, &p, out);
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
+		print_series(v, &p, i, out);
+	print_policies(v, &p, out);
+	print_consumers(v, &p, out);
 }
