@@ -1,8 +1,8 @@
 /* quotas — how much of a calendar window each key has used, exactly, for all workers together.
  *
  * A cell is 16 bytes, {tag, end of the window (minutes since 1970) << 36 | count}, swapped as one word, four a set,
- * as in shm/cells.h and for the same reasons: every write raises the word, a new key takes the smallest cell of its
- * set and only if that window is over, so that no key is ever in two cells. */
+ * as in shm/cells.h and for the same reasons: no write lowers the end of a cell's window, a new key takes the cell of
+ * its set whose window ends first and only if that is over, so that no key is ever in two cells. */
 #ifndef SHM_QUOTAS_H
 #define SHM_QUOTAS_H
 
@@ -30,11 +30,20 @@ struct quota_answer {
 /* `which` tells quotas apart: a policy, a window. */
 struct siphash quotas_key(const struct quotas *, uint64_t which, struct str bytes);
 
-/* Takes `n` (0: only looks). `ends`: minutes since 1970 when the window ends; `now`: the minute it is. */
+/* The `which` of a window (enum conf_window) of a quota policy, of its own or of a plan's: the same for the policy that
+ * counts and for the admin who looks and resets. `policy`: its name as in its series, without the type: "by-day", or
+ * "FILE:LINE" of an inline one. */
+static inline uint64_t
+quotas_which(struct str policy, unsigned window)
+{
+	return str_hash(policy) * 31 + window;
+}
+
+/* Takes `n`, all or nothing (0: only looks whether there is any left). `ends`: minutes since 1970 when the window ends,
+ * later than `now`, the minute it is. Where another process whose clock is ahead has begun the next window, that counts. */
 struct quota_answer quotas_take(struct quotas *, struct siphash key, uint32_t ends, uint32_t now, uint64_t limit,
 				uint64_t n);
-/* An admin's reset: the count of the window, if it is still open, is 0 again. Returns what it was. (Lowering it does
- * no harm to the rule above: a window that is open is nobody's victim.) */
+/* An admin's reset: the count of the window, if it is still open, is 0 again. Returns what it was. */
 uint64_t quotas_reset(struct quotas *, struct siphash key, uint32_t ends);
 
 /* For checkpoints, by number of the cell, 0 … QUOTAS_SETS * QUOTAS_A_SET - 1: its two words; false: never used. */
