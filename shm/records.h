@@ -52,7 +52,7 @@ struct record {
 	uint32_t listener, service, route;      /* series; 0: none */
 	uint32_t line;                  /* of the route, or of its service, or listener … */
 	uint16_t file;                  /* … in this file: series */
-	uint16_t order;                 /* of the route in its service, from 0 */
+	uint16_t order;                 /* of the route in its service: how many were passed over; without one, all */
 	uint32_t us_total, us_policy, us_queue, us_connect, us_first_byte;      /* phases, µs */
 	uint32_t us_read;               /* from the first byte of the head to its last; 0: in one piece */
 	uint64_t bytes_in, bytes_out;   /* bodies */

@@ -79,6 +79,27 @@ take_links(struct exchange *x)
 		x->states = arena_zalloc(&x->arena, x->links->state_size);
 }
 
+/* Answers what looks like requests that killed two workers. A crash before the route was
+ * found left a signature without one. */
+static bool
+poisoned(struct exchange *x)
+{
+	const struct poison *p = x->worker->shared->poison;
+	uint64_t sign, left = 0;
+
+	if (!atomic_load_explicit(&p->active, memory_order_relaxed))
+		return false;
+	sign = exchange_signature(x, x->match.route ? x->match.route->series : 0);
+	if (!poison_refuses(p, sign, clock_ms()))
+		return false;
+	for (int i = 0; i < POISON_ROWS; i++)
+		if (p->row[i].signature == sign && p->row[i].until > clock_ms())
+			left = p->row[i].until - clock_ms();
+	exchange_answer_later(x, FAULT_POISONED, left / 1000 + 1);
+	return true;
+}
+
+
 enum step
 step_route(struct exchange *x)
 {
@@ -97,6 +118,10 @@ step_route(struct exchange *x)
 	enum fault f;
 
 	x->body_limit = g->limits.body;
+	if (poisoned(x)) {
+		take_links(x);
+		return STEP_ANSWER;
+	}
 	forwarded_client(x, &x->gen->trust[x->listener->index]);
 	x->host = r.host = plain_host(x);
 	x->path = x->request.path;
@@ -127,12 +152,58 @@ step_route(struct exchange *x)
 	}
 	x->routed = clock_now();
 	take_links(x);
+	if (poisoned(x))
+		return STEP_ANSWER;
 	if (x->match.route->conf->max_body)
 		x->body_limit = x->match.route->conf->max_body;
 	/* Before the policies: what they do to these lines has the last word. */
 	if (!x->links->forwards)
 		forwarded_default(x);
 	return STEP_POLICIES;
+}
+
+/* ---- policies, and what they say of their decisions */
+
+/* More policies than notes: the last place is of the latest. */
+static struct record_note *
+note_place(struct exchange *x)
+{
+	return &x->note[x->nnotes < RECORD_NOTES ? x->nnotes : RECORD_NOTES - 1];
+}
+
+void
+exchange_decided(struct exchange *x, enum decision d, uint64_t a, uint64_t b, uint64_t c)
+{
+	struct record_note *n = note_place(x);
+
+	n->decision = (uint8_t)d;
+	n->operand[0] = a;
+	n->operand[1] = b;
+	n->operand[2] = c;
+	x->noted = true;
+}
+
+void
+decide_note(struct exchange *x, enum decision by_verdict)
+{
+	const struct link *k = &x->links->at[x->at_link];
+	struct record_note *n = note_place(x);
+	uint64_t held = x->held ? clock_now() - x->held : 0;
+
+	if (!x->noted)
+		exchange_decided(x, held && by_verdict == DECISION_PASSED ? DECISION_WAITED : by_verdict, 0, 0, 0);
+	n->policy = k->series;
+	n->line = k->conf->where.line;
+	n->file = k->file;
+	n->spare = 0;
+	n->us = held / 1000 < UINT32_MAX ? (uint32_t)(held / 1000) : UINT32_MAX;
+	x->queued += held;
+	x->held = 0;
+	x->noted = false;
+	if (x->nnotes < RECORD_NOTES)
+		x->nnotes++;
+	tally_add(x->worker->tally, tally_key(TALLY_DECISIONS, k->series, n->decision,
+					      by_verdict == DECISION_PASSED ? 0 : x->fault));
 }
 
 static bool
@@ -157,12 +228,18 @@ step_policies(struct exchange *x)
 			continue;
 		x->bound = x->gen->bound[k->conf->index];
 		v = k->policy->request(x, k->self, (char *)x->states + k->state);
-		if (v == PASS)
+		if (v == PASS) {
+			decide_note(x, DECISION_PASSED);
 			continue;
+		}
 		if (v == WAIT) {
 			x->waiting = true;
+			if (!x->held)
+				x->held = clock_now();
 			return STEP_STAY;
 		}
+		decide_note(x, v == ANSWER ? DECISION_REFUSED : DECISION_ABORTED);
+		x->record.policy = x->nnotes;
 		x->answered_by = k;
 		if (v == ANSWER)
 			return STEP_ANSWER;

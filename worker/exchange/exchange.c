@@ -5,6 +5,16 @@
 #include "base/rand.h"
 #include "worker/exchange/steps.h"
 
+/* The one mutable static: the handler of a fatal signal gets no argument, and must find what
+ * this process was doing. */
+static struct exchange *volatile running;
+
+const struct exchange *
+exchange_running(void)
+{
+	return running;
+}
+
 enum { ARENA_MAX = 32 * 1024 * 1024 };
 
 static enum step (*const steps[STEP_COUNT])(struct exchange *) = {
@@ -19,6 +29,25 @@ static enum step (*const steps[STEP_COUNT])(struct exchange *) = {
 	[STEP_END] = step_end,
 };
 
+/* Time in which nothing is to be done here is not ours, unless we chose to wait. The clock of
+ * the turn will do, but for the moment in which the request has left. */
+static inline void
+went_away(struct exchange *x)
+{
+	if (!x->waiting && !x->backing_off)
+		x->left = x->head_sent && !x->status ? clock_read() : clock_now();
+}
+
+static inline void
+came_back(struct exchange *x)
+{
+	uint64_t now = clock_now();
+
+	if (x->left && now > x->left)
+		x->away += now - x->left;
+	x->left = 0;
+}
+
 void
 exchange_run(struct exchange *x)
 {
@@ -28,16 +57,22 @@ exchange_run(struct exchange *x)
 	if (x->running || x->gone)
 		return;
 	x->running = true;
+	running = x;
 	ring_now(ring, x->id); /* should it be our last act, the master says so */
+	came_back(x);
 	for (;;) {
 		enum step next = steps[x->step](x);
 
-		if (next == STEP_STAY)
-			x->running = false;
-		if (next == STEP_STAY || next == STEP_GONE)
+		if (next == STEP_GONE)
 			break;
+		if (next == STEP_STAY) {
+			x->running = false;
+			went_away(x);
+			break;
+		}
 		x->step = next;
 	}
+	running = NULL;
 	ring_now(ring, nothing);
 }
 
@@ -54,6 +89,8 @@ woken(struct event *s, uint32_t events)
 	struct exchange *x = list_entry(s, struct exchange, wake);
 
 	(void)events;
+	if (!x->waiting)
+		return;
 	x->waiting = false;
 	exchange_run(x);
 }
@@ -62,6 +99,18 @@ void
 exchange_wake(struct exchange *x)
 {
 	loop_ready(&x->worker->loop, &x->wake);
+}
+
+static void
+alarmed(struct alarm *a)
+{
+	exchange_wake(list_entry(a, struct exchange, alarm));
+}
+
+void
+exchange_wait(struct exchange *x, uint64_t until)
+{
+	alarm_set(&x->worker->loop.alarms, &x->alarm, until);
 }
 
 /* ---- memory: exchanges are used again, with their timers where they hang */
@@ -90,7 +139,9 @@ take(struct worker *w)
 		abort();
 	memset(&x->timer, 0, sizeof(x->timer));
 	memset(&x->wake, 0, sizeof(x->wake));
+	memset(&x->alarm, 0, sizeof(x->alarm));
 	x->timer.fire = exchange_timer;
+	x->alarm.fire = alarmed;
 	x->wake.fd = -1;
 	x->wake.turn = woken;
 	x->wake.destroy = destroyed;
@@ -105,6 +156,7 @@ put_back(struct worker *w, struct exchange *x)
 	list_remove(&x->link);
 	w->nexchanges--;
 	timer_clear(&x->timer);
+	alarm_clear(&w->loop.alarms, &x->alarm);
 	if (x->wake.ready) {
 		timer_remove(&w->loop.wheel, &x->timer);
 		loop_bury(&w->loop, &x->wake);
@@ -155,6 +207,7 @@ exchange_begin(struct worker *w, struct generation *gen, struct h1 *client,
 	x->match.service = NULL;
 	x->match.route = NULL;
 	x->match.fault = FAULT_NONE;
+	x->match.nmisses = 0;
 	x->worker = w;
 	x->gen = gen;
 	x->gen->refs++;
@@ -190,10 +243,22 @@ worker_stats(struct worker *w)
 	return w->page;
 }
 
-struct cells *
-worker_cells(struct worker *w)
+struct shared *
+worker_shared(struct worker *w)
 {
-	return w->cells;
+	return w->shared;
+}
+
+int
+worker_row(const struct worker *w)
+{
+	return w->row;
+}
+
+struct directory *
+worker_directory(struct worker *w)
+{
+	return w->directory;
 }
 
 struct list *
@@ -224,10 +289,20 @@ exchange_id(struct exchange *x)
 		return x->id_text;
 	to = arena_alloc_aligned(&x->arena, 32, 1);
 	x->id_text = (struct str){ to, 32 };
+	x->id_made = true;
 	for (int i = 0; i < 2; i++)
 		for (int shift = 60; shift >= 0; shift -= 4)
 			*to++ = digits[x->id[i] >> shift & 15];
 	return x->id_text;
+}
+
+void
+exchange_identify(struct exchange *x, struct str consumer, const struct conf_plan *plan,
+		  struct str key_id)
+{
+	x->consumer = consumer;
+	x->plan = plan;
+	x->key_id = key_id;
 }
 
 struct str

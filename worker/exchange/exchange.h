@@ -52,6 +52,8 @@ struct exchange {
 	struct str path;                /* normalised, before any rewrite */
 	uint64_t id[2];                 /* request id */
 	struct str id_text;             /* of a trusted peer, or 32 hex digits; empty until asked for */
+	uint32_t head_len;              /* of the head as received, which lies in the arena; 0: it does not */
+	bool id_made;                   /* id_text is our own: 32 hex digits of `id` */
 
 	/* What is decided. */
 	const struct links *links;      /* chain in force */
@@ -74,12 +76,14 @@ struct exchange {
 	/* Times (ns of clock_now; 0: did not happen) and sizes, for logs and records. */
 	uint64_t began, routed, decided, attempt_at, connected, first_byte, ended;
 	uint64_t queued;                /* ns that policies held it back */
-	uint64_t away;                  /* ns spent waiting for upstreams: the rest of the time is ours */
+	uint64_t away;                  /* ns that others had it: upstream or client. The rest is ours */
 	uint64_t bytes_in, bytes_out;   /* of bodies */
 
 	struct record record;           /* attempts gather here */
 
 	/* How it goes on; the exchange's own. */
+	uint64_t left;                  /* ns; since when others have it; 0: they do not */
+	uint64_t held;                  /* ns; since when the policy that is next holds it back; 0: it does not */
 	uint8_t step;                   /* enum step */
 	uint8_t attempts;               /* so far */
 	uint8_t interim;                /* 1xx seen */

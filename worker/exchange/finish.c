@@ -1,5 +1,6 @@
 #include "base/clock.h"
 #include "worker/exchange/steps.h"
+#include "worker/worker.h"
 
 void
 exchange_abort(struct exchange *x, enum fault f)
@@ -32,14 +33,56 @@ policies_done(struct exchange *x)
 	}
 }
 
+/* The rows of faults.def about the upstream stand together. */
+static bool
+of_upstream(enum fault f)
+{
+	return f >= FAULT_NO_TARGET && f <= FAULT_UPGRADE_FAILED;
+}
+
+/* What it took inside the gateway. */
+static void
+count_service(struct stats_series *s, const struct exchange *x, unsigned class)
+{
+	uint64_t took = x->ended - x->began;
+	uint64_t us = took > x->away ? (took - x->away) / 1000 : 0;
+
+	s->requests++;
+	if (class >= 1 && class <= 5)
+		s->status[class - 1]++;
+	s->failed += x->fault != FAULT_NONE;
+	s->us += us;
+	s->bucket[series_bucket(us)]++;
+}
+
+/* Exactly what bills are made of. */
+static void
+meter(struct exchange *x)
+{
+	struct shared *s = x->worker->shared;
+	struct str service = x->match.service ? x->match.service->conf->name : STR_NONE;
+
+	if (!meters_add(&s->meters, x->consumer, service, x->status, x->bytes_in, x->bytes_out))
+		atomic_fetch_add_explicit(&s->control->meters_other, 1, memory_order_relaxed);
+}
+
 static void
 count(struct exchange *x)
 {
-	struct stats_page *p = x->worker->page;
-	struct stats_series *s =
-		&x->worker->series[x->match.route ? x->match.route->series : 0];
+	struct worker *w = x->worker;
+	struct stats_page *p = w->page;
+	uint32_t route = x->match.route ? x->match.route->series : 0;
+	struct stats_series *s = &w->series[route];
 	uint64_t us = (x->ended - x->began) / 1000;
 	unsigned class = x->status / 100;
+
+	if (x->match.service)
+		count_service(&w->series[x->match.service->series], x, class);
+	if (x->consumer.len)
+		meter(x);
+	tally_add(w->tally, tally_key(TALLY_REQUESTS, route, x->request.method, x->status));
+	if (x->fault)
+		tally_add(w->tally, tally_key(TALLY_ERRORS, route, x->fault, of_upstream(x->fault)));
 
 	p->count[METRIC_REQUESTS]++;
 	s->requests++;
@@ -59,12 +102,60 @@ count(struct exchange *x)
 	p->latency[histogram_bucket(us)]++;
 	p->latency_sum += us;
 	s->us += us;
+	s->bucket[series_bucket(us)]++;
+}
+
+static uint32_t
+us_of(uint64_t ns)
+{
+	return ns / 1000 < UINT32_MAX ? (uint32_t)(ns / 1000) : UINT32_MAX;
 }
 
 static uint32_t
 us_between(uint64_t from, uint64_t to)
 {
-	return from && to > from ? (uint32_t)((to - from) / 1000) : 0;
+	return from && to > from ? us_of(to - from) : 0;
+}
+
+static void
+note_misses(struct record *r, const struct route_match *m)
+{
+	r->misses = m->nmisses;
+	for (unsigned i = 0; i < m->nmisses; i++)
+		r->miss[i] = (struct record_miss){
+			.route = m->miss[i].route->series,
+			.line = m->miss[i].route->conf->where.line,
+			.why = (uint8_t)m->miss[i].why,
+		};
+}
+
+/* Where the configuration says so: route, else service, else listener. The place of the
+ * policy that answered is in its note. */
+static void
+note_place(struct record *r, const struct exchange *x)
+{
+	const struct listener_series *l = x->gen->listeners;
+	const struct route *route = x->match.route;
+	const struct service *service = x->match.service;
+
+	if (l) {
+		l += x->listener->index;
+		r->listener = l->series;
+		r->file = l->file;
+	}
+	r->line = x->listener->where.line;
+	if (service) {
+		r->service = service->series;
+		r->line = service->conf->where.line;
+		r->file = service->file;
+		r->order = (uint16_t)(service->nroutes < UINT16_MAX ? service->nroutes : UINT16_MAX);
+	}
+	if (route) {
+		r->route = route->series;
+		r->order = (uint16_t)(route->order < UINT16_MAX ? route->order : UINT16_MAX);
+		r->line = route->conf->where.line;
+		r->file = route->file;
+	}
 }
 
 static void
@@ -76,6 +167,10 @@ write_record(struct exchange *x)
 		.host = x->host.len ? x->host : x->request.host,
 		.path = x->path.len ? x->path : x->request.path,
 		.client = exchange_client_ip(x),
+		.id = x->id_made ? STR_NONE : x->id_text,
+		.key = x->key_id,
+		.consumer = x->consumer,
+		.plan = x->plan ? x->plan->name : STR_NONE,
 	};
 
 	r->status = x->status;
@@ -84,15 +179,19 @@ write_record(struct exchange *x)
 	r->id[1] = x->id[1];
 	r->at = clock_wall_ms() - (int64_t)((x->ended - x->began) / 1000000);
 	r->generation = (uint32_t)x->gen->number;
-	r->route = x->match.route ? x->match.route->series : 0;
+	note_place(r, x);
+	if (x->match.nmisses)
+		note_misses(r, &x->match);
 	r->us_total = us_between(x->began, x->ended);
 	r->us_policy = us_between(x->routed, x->decided ? x->decided : x->ended);
+	r->us_queue = us_of(x->queued);
 	r->us_connect = x->reused ? 0 : us_between(x->attempt_at, x->connected);
 	r->us_first_byte = us_between(x->attempt_at, x->first_byte);
 	r->bytes_in = x->bytes_in;
 	r->bytes_out = x->bytes_out;
-	r->policy = x->answered_by ? (uint16_t)(x->answered_by - x->links->at + 1) : 0;
-	ring_write(x->worker->ring, r, &t);
+	r->notes = x->nnotes;
+	r->kept = x->fault || x->status >= 500 || (x->answering && x->status >= 400);
+	ring_write(x->worker->ring, r, x->note, &t);
 }
 
 enum step
@@ -100,7 +199,9 @@ step_end(struct exchange *x)
 {
 	struct stream *client = x->client;
 
-	x->ended = clock_now();
+	x->ended = clock_read();
+	if (x->held)
+		decide_note(x, DECISION_WAITED);
 	policies_done(x);
 	count(x);
 	write_record(x);

@@ -40,6 +40,7 @@ client_head(struct stream *s, bool end)
 	struct exchange *x = s->owner;
 
 	x->request_end = end;
+	x->head_len = x->request.headers.bytes; /* nothing was added yet */
 	exchange_go(x, STEP_ROUTE);
 }
 
@@ -184,6 +185,7 @@ upstream_connect(struct stream *s)
 
 	x->connecting = false;
 	x->connected = clock_now();
+	forward_connected(x, true);
 	exchange_go(x, STEP_SEND);
 }
 

@@ -79,6 +79,12 @@ forward_note(struct exchange *x, enum fault f, int error, int status)
 		s->status[status / 100 - 1]++;
 	if (f)
 		s->failed++;
+	else {
+		uint64_t us = (clock_now() - x->attempt_at) / 1000;
+
+		s->us += us;
+		s->bucket[series_bucket(us)]++;
+	}
 	if (i >= RECORD_ATTEMPTS)
 		i = RECORD_ATTEMPTS - 1;
 	else
@@ -88,7 +94,21 @@ forward_note(struct exchange *x, enum fault f, int error, int status)
 	r->attempt[i].fault = (uint16_t)f;
 	r->attempt[i].status = (uint16_t)status;
 	r->attempt[i].error = (uint32_t)error;
-	s->us += r->attempt[i].us;
+}
+
+void
+forward_connected(struct exchange *x, bool made)
+{
+	struct stats_series *s = &x->worker->series[x->member->target->connect_series];
+	uint64_t us = (clock_now() - x->attempt_at) / 1000;
+
+	s->requests++;
+	if (!made) {
+		s->failed++;
+		return;
+	}
+	s->us += us;
+	s->bucket[series_bucket(us)]++;
 }
 
 void
@@ -127,6 +147,8 @@ forward_failed(struct exchange *x, enum fault f, int error)
 	bool dead_reused = x->reused && x->head_sent;
 
 	x->worker->page->count[METRIC_UP_FAILURES]++;
+	if (x->connecting)
+		forward_connected(x, false);
 	forward_note(x, f, error, 0);
 	forward_drop(x, f);
 	if (repeatable(x, f)) {
@@ -210,8 +232,12 @@ step_pick(struct exchange *x)
 	} else {
 		h = connect_start(m->target, &f);
 	}
-	if (!h)
-		return failed_now(x, f, errno);
+	if (!h) {
+		int error = errno;
+
+		forward_connected(x, false);
+		return failed_now(x, f, error);
+	}
 	dialled(x, h);
 	return x->connecting ? STEP_STAY : STEP_SEND;
 }

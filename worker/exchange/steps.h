@@ -41,6 +41,8 @@ void exchange_go(struct exchange *, enum step);
 void forward_failed(struct exchange *, enum fault, int error);
 /* Gives the upstream connection up because of this. */
 void forward_drop(struct exchange *, enum fault);
+/* The connection was made, or was not: for the counters of connects. */
+void forward_connected(struct exchange *, bool made);
 /* Ends the attempt's entry in the record. */
 void forward_note(struct exchange *, enum fault, int error, int status);
 
@@ -53,6 +55,9 @@ void forward_forget(struct exchange *);
 
 /* No answer can be given any more: cuts both sides. */
 void exchange_abort(struct exchange *, enum fault);
+
+/* What the policy that is next has said so far becomes a note of its own. */
+void decide_note(struct exchange *, enum decision said_by_verdict);
 
 /* Something went on: the watch over stalls begins anew. */
 void exchange_watch(struct exchange *);

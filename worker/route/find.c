@@ -19,6 +19,26 @@ add_allowed(struct trie_search *f, const struct route *r)
 		}
 }
 
+/* Those passed over that stand before the one that was found, in written order. */
+static void
+tell_misses(struct route_match *m, struct trie_search *f)
+{
+	for (uint32_t i = 0; i < f->nmisses; i++) {
+		const struct route *r = &f->service->routes[f->miss[i].order];
+		uint32_t at = m->nmisses;
+
+		if (r->order >= f->best ||
+		    (r->form == ROUTE_REGEX &&
+		     !match_path(r, f->request->jit, f->request->path, NULL)))
+			continue;
+		for (; at && m->miss[at - 1].route->order > r->order; at--)
+			m->miss[at] = m->miss[at - 1];
+		m->miss[at].route = r;
+		m->miss[at].why = f->miss[i].why;
+		m->nmisses++;
+	}
+}
+
 static bool
 not_found(struct route_match *m, struct trie_search *f)
 {
@@ -67,6 +87,7 @@ route_find(const struct router *router, const struct route_request *q,
 	struct trie_search f;
 	const struct route *r;
 
+	m->nmisses = 0;
 	m->service = route_service(router, q->listener, q->host);
 	if (!m->service) {
 		m->route = NULL;
@@ -80,6 +101,8 @@ route_find(const struct router *router, const struct route_request *q,
 				  .request = q,
 				  .value = m->value };
 	trie_find(&f);
+	if (f.nmisses)
+		tell_misses(m, &f);
 	if (f.best == UINT32_MAX)
 		return not_found(m, &f);
 	r = &m->service->routes[f.best];

@@ -216,6 +216,15 @@ trie_build(struct arena *image, struct route *routes, uint32_t n, uint32_t *leaf
 /* ---- searching */
 
 static void
+miss(struct trie_search *f, uint32_t order, enum route_miss why)
+{
+	if (f->each || f->nmisses == TRIE_MISSES)
+		return;
+	f->miss[f->nmisses].order = order;
+	f->miss[f->nmisses++].why = why;
+}
+
+static void
 try_leaf(struct trie_search *f, uint32_t first)
 {
 	const struct route_request *q = f->request;
@@ -228,12 +237,15 @@ try_leaf(struct trie_search *f, uint32_t first)
 
 		if (!f->each && !match_method(r, q->method, q->method_text)) {
 			f->missed = true;
+			miss(f, i - 1, ROUTE_MISS_METHOD);
 			continue;
 		}
 		if (regex && !match_path(r, q->jit, q->path, value))
 			continue;
-		if (r->nwhen && when_fails(r, q))
+		if (r->nwhen && when_fails(r, q)) {
+			miss(f, i - 1, ROUTE_MISS_WHEN);
 			continue;
+		}
 		if (f->each) {
 			f->each(f, r);
 			continue;

@@ -36,12 +36,16 @@ const struct trie *trie_build(struct arena *, struct route *, uint32_t n, uint32
 /* The child with exactly that segment; 0: none. */
 uint32_t trie_child(const struct trie *, uint32_t node, struct str segment);
 
+enum { TRIE_MISSES = sizeof((struct route_match *)NULL)->miss / sizeof(*((struct route_match *)NULL)->miss) };
+
 struct trie_search {
 	const struct service *service;
 	const struct route_request *request;
 	struct str *value;              /* captures of a regex that was found */
 	uint32_t best;                  /* order of the route found; UINT32_MAX: none */
 	bool missed;                    /* some route took the path, but not the method */
+	uint32_t nmisses;               /* passed over, as they came by; of a regex the path was not looked at */
+	struct { uint32_t order; enum route_miss why; } miss[TRIE_MISSES];
 	/* When set, nothing is searched: called with every route that takes the path, methods apart. */
 	void (*each)(struct trie_search *, const struct route *);
 	struct route_match *match;      /* for it */
