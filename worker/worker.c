@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/rand.h"
 #include "worker/channel.h"
+#include "worker/crash.h"
 #include "worker/exchange/directory.h"
 #include "worker/generation.h"
 #include "worker/serve.h"
@@ -328,6 +329,7 @@ worker_run(const struct worker_start *s)
 	rand_reseed();
 	pin(s->cpu);
 	w = make(s);
+	crash_install(w->ring);
 	if (listen_to_master(w, s->channel)) {
 		log_error("cannot begin: %s", strerror(errno));
 		return 1;
