@@ -1,23 +1,12 @@
 #include "shm/cells.h"
 
-#include <stdatomic.h>
+#include <string.h>
 #include <sys/random.h>
 
-/* A test lets other processes go first here, where every race is decided. */
-#ifndef CELLS_PAUSE
-#define CELLS_PAUSE()
-#endif
-
-union cell {
-	struct {
-		uint64_t tag;           /* 0: never used */
-		uint64_t tat;           /* ns */
-	};
-	unsigned __int128 word;
-};
+#include "shm/word.h"
 
 struct set {
-	union cell cell[CELLS_A_SET];
+	union word cell[CELLS_A_SET];   /* value: the TAT, ns */
 };
 
 struct cells {
@@ -26,7 +15,6 @@ struct cells {
 	struct set set[CELLS_SETS];
 };
 
-_Static_assert(sizeof(union cell) == 16, "one compare-and-swap");
 _Static_assert(sizeof(struct set) == 64, "one cache line");
 _Static_assert(sizeof(struct cells) == 64 + 64 * (size_t)CELLS_SETS, "16 MiB and a line");
 
@@ -35,13 +23,20 @@ static const struct region_shape shape = { "limit.cells", 1, sizeof(struct cells
 struct cells *
 cells_open(struct region *r)
 {
-	bool found;
-	struct cells *c = region_segment(r, &shape, &found);
+	struct cells *c = region_segment(r, &shape, NULL);
 
-	if (c && (!found || !(c->key[0] | c->key[1])) &&
+	if (!c || (c->key[0] | c->key[1]))
+		return c;
+	if (region_reserve(r, c, sizeof(c->key)) < 0 ||
 	    getrandom(c->key, sizeof(c->key), 0) != sizeof(c->key))
 		return NULL;
 	return c;
+}
+
+const struct cells *
+cells_find(const struct region *r)
+{
+	return region_find(r, &shape);
 }
 
 int
@@ -56,90 +51,89 @@ cells_key(const struct cells *c, uint64_t which, struct str bytes)
 	return siphash(c->key, which, bytes);
 }
 
-static bool
-swap(union cell *at, union cell old, union cell new)
+static uint64_t
+tag_of(struct siphash key)
 {
-	return __sync_bool_compare_and_swap(&at->word, old.word, new.word);
-}
-
-/* Both halves of one moment, as far as the tag goes: another TAT makes the swap fail. */
-static union cell
-look(const union cell *at)
-{
-	union cell c;
-
-	do {
-		c.tag = __atomic_load_n(&at->tag, __ATOMIC_ACQUIRE);
-		c.tat = __atomic_load_n(&at->tat, __ATOMIC_ACQUIRE);
-	} while (c.tag != __atomic_load_n(&at->tag, __ATOMIC_ACQUIRE));
-	return c;
+	return key.low ? key.low : 1;
 }
 
 /* The key's cell, or the one that it would take: the smallest TAT of its set. */
-static union cell *
-find(struct set *s, uint64_t tag, union cell *seen)
+static inline union word *
+find(struct set *s, uint64_t tag, union word *seen)
 {
-	union cell *least = NULL;
+	union word *least = NULL;
 
 	for (int i = 0; i < CELLS_A_SET; i++) {
-		union cell c = look(&s->cell[i]);
+		union word w = word_look(&s->cell[i]);
 
-		if (c.tag == tag || !least || c.tat < seen->tat) {
+		if (w.tag == tag || !least || w.value < seen->value) {
 			least = &s->cell[i];
-			*seen = c;
+			*seen = w;
 		}
-		if (c.tag == tag)
+		if (w.tag == tag)
 			break;
 	}
 	return least;
 }
 
+/* ns that a limit lets a TAT be ahead of now; any number of years is as good as another. */
+static uint64_t
+reach(struct cell_limit l, uint64_t burst)
+{
+	uint64_t most;
+
+	return __builtin_mul_overflow(l.interval, burst, &most) || most > INT64_MAX
+		? INT64_MAX : most;
+}
+
 /* What a request now would make of this TAT. */
-static struct cell_answer
-judge(uint64_t tat, struct cell_limit l, uint64_t now, uint64_t *next)
+static inline struct cell_answer
+judge(uint64_t tat, struct cell_limit l, uint64_t queue, uint64_t now, uint64_t *next)
 {
 	struct cell_answer a = { .verdict = CELL_ADMITTED };
-	uint64_t ahead = tat > now ? tat - now : 0, most = l.interval * l.burst;
+	uint64_t ahead = tat > now ? tat - now : 0;
+	uint64_t most = reach(l, l.burst), all = queue ? reach(l, l.burst + queue) : most;
 
 	*next = now + ahead + l.interval;
-	if (ahead + l.interval > most) {
+	if (ahead + l.interval > all) {
 		a.verdict = CELL_REFUSED;
-		a.retry = ahead + l.interval - most;
+		a.retry = ahead + l.interval - all;
 		a.reset = ahead;
 		return a;
 	}
 	a.reset = ahead + l.interval;
-	a.remaining = (most - a.reset) / l.interval;
+	if (a.reset < most)
+		a.remaining = (most - a.reset) / l.interval;
 	return a;
 }
 
 static struct cell_answer
-full(const union cell *least, uint64_t now)
+full(const union word *least, uint64_t now)
 {
 	return (struct cell_answer){
 		.verdict = CELL_FULL,
-		.retry = least->tat - now,
-		.reset = least->tat - now,
+		.retry = least->value - now,
+		.reset = least->value - now,
 	};
 }
 
-static struct cell_answer
-decide(struct cells *c, struct siphash key, struct cell_limit l, uint64_t now, bool take)
+static inline struct cell_answer
+decide(struct cells *c, struct siphash key, struct cell_limit l, uint64_t queue,
+       uint64_t now, bool take)
 {
 	struct set *s = &c->set[key.high % CELLS_SETS];
-	uint64_t tag = key.low ? key.low : 1;
+	uint64_t tag = tag_of(key);
 
 	for (;;) {
 		struct cell_answer a;
-		union cell seen, new = { .tag = tag };
-		union cell *at = find(s, tag, &seen);
+		union word seen, new = { .tag = tag };
+		union word *at = find(s, tag, &seen);
 		bool ours = seen.tag == tag;
 
-		if (!ours && seen.tat > now)
+		if (!ours && seen.value > now)
 			return full(&seen, now);
-		a = judge(ours ? seen.tat : 0, l, now, &new.tat);
-		CELLS_PAUSE();
-		if (a.verdict != CELL_ADMITTED || !take || swap(at, seen, new))
+		a = judge(ours ? seen.value : 0, l, queue, now, &new.value);
+		if (a.verdict != CELL_ADMITTED || !take || word_swap(at, seen, new))
 			return a;
 	}
 }
@@ -147,11 +141,53 @@ decide(struct cells *c, struct siphash key, struct cell_limit l, uint64_t now, b
 struct cell_answer
 cells_take(struct cells *c, struct siphash key, struct cell_limit l, uint64_t now)
 {
-	return decide(c, key, l, now, true);
+	return decide(c, key, l, 0, now, true);
 }
 
 struct cell_answer
 cells_peek(struct cells *c, struct siphash key, struct cell_limit l, uint64_t now)
 {
-	return decide(c, key, l, now, false);
+	return decide(c, key, l, 0, now, false);
+}
+
+struct cell_answer
+cells_queue(struct cells *c, struct siphash key, struct cell_limit l, uint64_t queue,
+	    uint64_t now, uint64_t *wait)
+{
+	struct cell_answer a = decide(c, key, l, queue, now, true);
+	uint64_t most = reach(l, l.burst);
+
+	*wait = a.verdict == CELL_ADMITTED && a.reset > most ? a.reset - most : 0;
+	return a;
+}
+
+bool
+cells_cell(const struct cells *c, uint32_t at, uint64_t word[2])
+{
+	union word w = word_look(&c->set[at / CELLS_A_SET].cell[at % CELLS_A_SET]);
+
+	word[0] = w.tag;
+	word[1] = w.value;
+	return w.tag != 0;
+}
+
+void
+cells_restore(struct cells *c, uint32_t at, const uint64_t word[2])
+{
+	union word *w = &c->set[at / CELLS_A_SET].cell[at % CELLS_A_SET];
+
+	w->tag = word[0];
+	w->value = word[1];
+}
+
+void
+cells_hash_key(const struct cells *c, uint64_t key[2])
+{
+	memcpy(key, c->key, sizeof(c->key));
+}
+
+void
+cells_set_hash_key(struct cells *c, const uint64_t key[2])
+{
+	memcpy(c->key, key, sizeof(c->key));
 }

@@ -1,17 +1,21 @@
 /* ledger — a table of named entries: a name finds its entry, whichever process asks.
  *
- * An entry is known by a 128-bit keyed hash of its name (the name itself is written beside it,
+ * An entry is known by a 126-bit keyed hash of its name (the name itself is written beside it,
  * by whoever comes first; all write the same bytes). Workers find and insert; only the keeper
- * takes entries out, so that no key is ever in two places:
+ * takes entries out. A place is one word, swapped by CMPXCHG16B:
  *
- *   An empty place is the word {0, version} and is filled by one CMPXCHG16B to {low, high}.
- *   To empty a place, the keeper first raises the version of every empty place of that set:
- *   who looked at the set before, and did not find its key, fails to fill any of them and looks again.
+ *   {0, version} empty → {key} in use ⇄ {key, marked} → {1, 0} closed, by the keeper → {0, version} …
+ *
+ * No key is ever in two places: each place that is emptied gets a version that is higher than any its set has
+ * had, and a new key takes the empty place with the lowest version, but only if a second look at the whole
+ * set, after the first, finds neither the key nor a place that is empty for longer. So two that
+ * insert the same key at the same time aim at the same place, and one of them fails and finds it there.
  *
  * Taking out is two steps with a pause: ledger_retire() marks an entry, and a worker that uses
  * it again takes the mark off; once every living worker has begun another turn of its loop
  * since (struct slot.heartbeat), ledger_remove() empties it, if it still bears the mark. An entry's `life` tells one
- * use of a place from the next. Killed anywhere, each process leaves a table that the others can use. */
+ * use of a place from the next. Killed anywhere, each process leaves a table that the others can use; a keeper that
+ * is killed in ledger_remove() may leave a closed place, which the next one opens: ledger_mend(). */
 #ifndef SHM_LEDGER_H
 #define SHM_LEDGER_H
 
@@ -21,11 +25,14 @@
 #include "base/siphash.h"
 #include "shm/region.h"
 
-enum { LEDGER_NAME = 160, LEDGER_A_SET = 16 };  /* bytes of a name; places where a key may lie */
+enum { LEDGER_NAME = 160 };             /* bytes of a name */
+#ifndef LEDGER_A_SET                    /* fewer in a test */
+#define LEDGER_A_SET 16                 /* places where a key may lie */
+#endif
 
 struct ledger {                         /* this process's view */
 	struct ledger_head *head;
-	struct ledger_entry *entries;
+	struct ledger_set *sets;
 	char *values;                   /* `size` bytes for each entry, zeroed when it is new */
 	uint32_t count, size;
 };
@@ -58,7 +65,9 @@ struct str ledger_name(const struct ledger *, int64_t entry);
 uint32_t ledger_life(const struct ledger *, int64_t entry);
 /* Marks; false: it is not in use. */
 bool ledger_retire(struct ledger *, int64_t entry);
-/* Empties a marked entry; false: it was used meanwhile. Also finishes what a killed keeper left half done. */
+/* Empties a marked entry; false: it was used meanwhile. */
 bool ledger_remove(struct ledger *, int64_t entry);
+/* A keeper begins: finishes what the one before it was killed in the middle of. Returns how many places. */
+unsigned ledger_mend(struct ledger *);
 
 #endif

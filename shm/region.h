@@ -17,9 +17,9 @@
 
 struct region;
 
-/* Room for all segments of this version: rings and series of SLOTS_MAX rows take 0.5 GiB, the rest is for
- * what comes. Address space only: a page takes memory when it is reserved or touched. */
-#define REGION_SIZE ((size_t)1 << 30)
+/* Room for all segments of two versions, so that an upgrade finds its place: rings and series of SLOTS_MAX rows
+ * take 1.5 GiB of one. Address space only: a page takes memory when it is reserved or touched. */
+#define REGION_SIZE ((size_t)4 << 30)
 
 /* What a segment consists of; the shape is part of its identity. */
 struct region_shape {

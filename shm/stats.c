@@ -43,11 +43,11 @@ pages_version(void)
 }
 
 static const struct region_shape series_shape =
-	{ "stats.series", 1, sizeof(struct stats_series) * SERIES_MAX, SLOTS_MAX };
+	{ "stats.series", 2, sizeof(struct stats_series) * SERIES_MAX, SLOTS_MAX };
 static const struct region_shape names_shape =
-	{ "stats.names", 1, sizeof(struct series_name), SERIES_MAX };
+	{ "stats.names", 2, sizeof(struct series_name), SERIES_MAX };
 static const struct region_shape index_shape =
-	{ "stats.index", 1, sizeof(struct series_index), 1 };
+	{ "stats.index", 2, sizeof(struct series_index), 1 };
 
 static struct region_shape
 pages_shape(void)

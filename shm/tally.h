@@ -46,7 +46,8 @@ int tally_reserve(struct region *, struct tally *rows, int row);
 
 void tally_add(struct tally *, uint64_t key);
 
-/* Sums over all rows into a table of the caller's (malloc), sorted by key. The caller frees *out. Returns how many. */
+/* Sums over all rows into a table of the caller's (malloc), sorted by key; rows that memory does not suffice for are
+ * left out. The caller frees *out. Returns how many. */
 size_t tally_sum(const struct tally *rows, const struct region *, struct tally_entry **out);
 
 #endif

@@ -8,17 +8,17 @@
 
 #include "base/clock.h"
 
-/* Every fourth time, whoever is about to swap lets others run. */
+/* Every 64th time, whoever is about to look or to swap lets others run. */
 static void
 let_others_run(void)
 {
 	static unsigned n;
 
-	if (++n % 4 == 0)
+	if (++n % 64 == 0)
 		sched_yield();
 }
 
-#define CELLS_PAUSE() let_others_run()
+#define SHM_STEP() let_others_run()
 #include "shm/cells.c"
 
 enum { PROCESSES = 4 };
