@@ -19,11 +19,10 @@ enum directory_verdict {
 	DIRECTORY_UNAVAILABLE,          /* not in the files, and the store cannot be read: nobody can say */
 };
 
-struct directory_answer {
+struct directory_answer {               /* all of it lives as long as the arena that was given */
 	enum directory_verdict verdict;
-	char consumer[64], key_id[16];
-	uint8_t consumer_len, key_id_len;
-	const struct conf_plan *plan;   /* NULL: none. Of the image, or the directory's: valid during this exchange */
+	struct str consumer, key_id;    /* also of who is refused, where it is known */
+	const struct conf_plan *plan;   /* NULL: none */
 	bool plan_missing;              /* it names a plan that nobody defines: is refused */
 };
 
@@ -32,6 +31,6 @@ struct directory *directory_new(struct str statedir, struct shared *);
 void directory_free(struct directory *);
 
 void directory_find(struct directory *, const struct conf_model *, const struct digest *key, int64_t wall_ms,
-		    struct directory_answer *);
+		    struct arena *, struct directory_answer *);
 
 #endif

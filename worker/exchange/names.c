@@ -162,6 +162,8 @@ exchange_policy_name(const struct exchange *x)
 GETTER(policy) { return exchange_policy_name(x); }
 
 #define NAME(n, k, g, h) { .name = n, .kind = TEMPLATE_##k, .get = get_##g, .help = h }
+#define WHO(n, g, h) \
+	{ .name = n, .kind = TEMPLATE_TEXT, .identity = true, .get = get_##g, .help = h }
 #define WITH(n, k, g, h) \
 	{ .name = n, .takes_name = true, .kind = TEMPLATE_##k, .get = get_##g, .help = h }
 #define LATER(n, h)      { .name = n, .takes_name = true, .later = true, .help = h }
@@ -180,9 +182,9 @@ const struct template_name template_names[] = {
 	WITH("header.", HEADER, header, "a request header, all lines of it joined"),
 	WITH("query.", QUERY_VALUE, query_value, "a query parameter, decoded"),
 	WITH("cookie.", COOKIE, cookie, "a cookie of the request"),
-	NAME("consumer", TEXT, consumer, "who a policy found it to be"),
-	NAME("plan", TEXT, plan, "the plan of the consumer"),
-	NAME("key.id", TEXT, key_id, "the id of the API key, as `postern key` shows it"),
+	WHO("consumer", consumer, "who a policy found it to be"),
+	WHO("plan", plan, "the plan of the consumer"),
+	WHO("key.id", key_id, "the id of the API key, as `postern key` shows it"),
 	NAME("listener", TEXT, listener, "name of the listener"),
 	NAME("service", TEXT, service, "name of the service"),
 	NAME("route", TEXT, route, "name of the route"),

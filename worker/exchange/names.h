@@ -9,6 +9,7 @@ struct template_name {
 	const char *name;               /* "path", or with what follows it: "header." */
 	bool takes_name;                /* the rest is the name of a header, a cookie … */
 	bool later;                     /* known, but not in this version */
+	bool identity;                  /* empty before a policy that identifies */
 	uint8_t kind;                   /* enum template_kind */
 	/* `arg` is what followed the name, `token` that of a header. Lives as long as the
 	 * exchange. */

@@ -389,6 +389,21 @@ template_eval_location(const struct template *t, struct exchange *x)
 }
 
 bool
+template_is_identity(const struct template *t)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; i < t->n; i++) {
+		if (!t->parts[i].row)
+			continue;
+		if (!t->parts[i].row->identity)
+			return false;
+		any = true;
+	}
+	return any;
+}
+
+bool
 template_has_captures(const struct template *t)
 {
 	for (uint32_t i = 0; i < t->n; i++)

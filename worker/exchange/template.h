@@ -74,6 +74,10 @@ struct template_pairs {
 const struct template *
 template_compile(struct arena *, struct diag *, struct str text, struct where);
 
+/* Whether all its names are of who asks ({consumer}, {plan}, {key.id}), and there is one: nothing without a policy that
+ * identifies. */
+bool template_is_identity(const struct template *);
+
 /* Whether it has names that only a match can give. */
 bool template_has_captures(const struct template *);
 
