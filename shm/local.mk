@@ -15,4 +15,13 @@ libshm_a_SOURCES = shm/metrics.def \
 	shm/tally.c shm/tally.h
 
 # store
-libshm_a_SOURCES += shm/store.c shm/store.h
+libshm_a_SOURCES += shm/store.c shm/store.h shm/store_inside.h \
+	shm/store_audit.c shm/store_booked.c \
+	shm/store_cells.c shm/store_cells.h \
+	shm/store_check.c \
+	shm/store_consumers.c shm/store_consumers.h \
+	shm/store_open.c \
+	shm/store_pack.c shm/store_pack.h \
+	shm/store_records.c shm/store_records.h \
+	shm/store_revisions.c shm/store_rollups.c \
+	shm/store_usage.c shm/store_usage.h

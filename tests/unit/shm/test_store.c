@@ -33,10 +33,9 @@ static void
 add(struct store *s, uint64_t generation, const char *text)
 {
 	struct revision r = { .generation = generation, .ok = !*text, .at = 5 };
-	const char *error = NULL;
 
 	snprintf(r.text, sizeof(r.text), "%s", text);
-	ck_assert_msg(store_revision_add(s, &r, &error) == 0, "%s", error ? error : "");
+	ck_assert_msg(store_revision_add(s, &r) == 0, "%s", store_error(s));
 }
 
 struct seen {
@@ -59,23 +58,23 @@ START_TEST(numbers_go_on_when_the_writer_is_another)
 {
 	struct seen seen = { .most = 8 };
 	const char *error;
-	struct store *s = store_open(path, false, &error);
+	struct store *s = store_open(path, false, &error, NULL);
 
 	ck_assert_ptr_nonnull(s);
 	add(s, 1, "");
 	add(s, 2, "3 errors");
 	store_close(s);
-	s = store_open(path, false, &error);
+	s = store_open(path, false, &error, NULL);
 	add(s, 1, "");
 	store_close(s);
-	s = store_open(path, true, &error);
+	s = store_open(path, true, &error, NULL);
 	ck_assert_ptr_nonnull(s);
-	ck_assert_int_eq(store_revisions(s, see, &seen, &error), 0);
+	ck_assert_int_eq(store_revisions(s, see, &seen), 0);
 	ck_assert_uint_eq(seen.n, 3);
 	ck_assert_uint_eq(seen.number[0], 3);
 	ck_assert_uint_eq(seen.number[2], 1);
 	seen = (struct seen){ .most = 2 };
-	ck_assert_int_eq(store_revisions(s, see, &seen, &error), 0);
+	ck_assert_int_eq(store_revisions(s, see, &seen), 0);
 	ck_assert_uint_eq(seen.n, 2);
 	ck_assert_str_eq(seen.last.text, "3 errors");
 	ck_assert_uint_eq(seen.last.ok, 0);
@@ -90,15 +89,15 @@ START_TEST(a_writer_killed_leaves_a_whole_store)
 	struct store *s;
 
 	if (fork() == 0) {
-		s = store_open(path, false, &error);
+		s = store_open(path, false, &error, NULL);
 		add(s, 1, "");
 		_exit(0);
 	}
 	wait(NULL);
-	s = store_open(path, false, &error);
+	s = store_open(path, false, &error, NULL);
 	ck_assert_ptr_nonnull(s);
 	add(s, 2, "");
-	ck_assert_int_eq(store_revisions(s, see, &seen, &error), 0);
+	ck_assert_int_eq(store_revisions(s, see, &seen), 0);
 	ck_assert_uint_eq(seen.n, 2);
 	store_close(s);
 }
@@ -108,9 +107,9 @@ START_TEST(what_cannot_be_opened_is_said)
 {
 	const char *error = NULL;
 
-	ck_assert_ptr_null(store_open("/nonexistent/state", false, &error));
+	ck_assert_ptr_null(store_open("/nonexistent/state", false, &error, NULL));
 	ck_assert_ptr_nonnull(error);
-	ck_assert_ptr_null(store_open(path, true, &error));
+	ck_assert_ptr_null(store_open(path, true, &error, NULL));
 }
 END_TEST
 
