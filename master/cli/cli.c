@@ -8,6 +8,7 @@ const struct cli_verb cli_verbs[] = {
 	{ "explain", "explain an option or the code of a finding", cli_explain },
 	{ "route", "show which route takes a request, and why", cli_route },
 	{ "stat", "print the counters of a running gateway", cli_stat },
+	{ "top", "show live what a running gateway does", cli_top },
 	{ NULL, NULL, NULL },
 };
 

@@ -21,5 +21,6 @@ int cli_check(int argc, char **argv);
 int cli_explain(int argc, char **argv);
 int cli_route(int argc, char **argv);
 int cli_stat(int argc, char **argv);
+int cli_top(int argc, char **argv);
 
 #endif

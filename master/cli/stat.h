@@ -21,6 +21,7 @@ struct stat_process {
 	uint64_t age;                   /* ms since its last turn; 0: it has not had one */
 	uint64_t connections, exchanges, upstream_connections;
 	uint64_t lag, busy;             /* µs */
+	uint64_t requests;              /* of its row, ever: those of its predecessors too */
 };
 
 struct stat_series {                    /* a route, target, service … that had traffic */
