@@ -261,8 +261,9 @@ conf_dump(const char *path, const struct conf_type *const *types, struct diag *d
 {
 	/* The variables stand where they are used, the included files where they
 	 * belong. */
-	static const char *const order[] = { "gateway", "listeners", "upstreams",
-					     "policies", "services" };
+	static const char *const order[] = { "gateway",   "admin",     "history",
+					     "listeners", "upstreams", "plans",
+					     "consumers", "policies",  "services" };
 	/* The findings name files that lie in it. */
 	struct arena *image = ARENA_NEW(diag->arena, struct arena);
 	struct conf_load l;

@@ -106,7 +106,7 @@ includes(struct conf_load *l, struct source *s)
 }
 
 /* Relative to the directory of the main file when it lies in it. */
-static const char *
+const char *
 shown_name(struct conf_load *l, struct str path)
 {
 	if (str_starts(path, l->top) && path.len > l->top.len + 1 &&

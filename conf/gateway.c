@@ -104,10 +104,12 @@ const struct conf_field gateway_rows[] = {
 	CONF_ENUM(struct conf_gateway, encoded_slash, "keep", slashes,
 		  "%2F in a path stays as it is, is refused with 400, or becomes a / "
 		  "that separates"),
-	{ .key = "consumers_file",
-	  .kind = CONF_KIND_PATH,
-	  .flags = CONF_F_LATER,
-	  .help = "keys of consumers" },
+	CONF_PATH(struct conf_gateway, consumers_file, NULL,
+		  "file of consumers, one \"CONSUMER sha256:<64 hex digits> [PLAN]\" a "
+		  "line; # begins a comment"),
+	CONF_DURATION(struct conf_gateway, poison, "10m", 0, DAY,
+		      "how long requests are refused with 503 that look like those which "
+		      "killed two workers; \"none\": never"),
 	CONF_END
 };
 
@@ -161,6 +163,8 @@ gateway_parse(struct conf_load *l, const struct conf_node *n, struct str text,
 
 	reader_end(l, before);
 	own_directories(l, n, g);
+	if (conf_member(n, "consumers_file"))
+		l->consumers_file = conf_where(conf_member(n, "consumers_file"));
 	if (g->drain_term > g->drain && conf_member(n, "drain_term"))
 		conf_warn(l, 217, conf_where(conf_member(n, "drain_term")),
 			  "drain_term is longer than drain: a stop by TERM would be the "

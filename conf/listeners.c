@@ -97,35 +97,31 @@ const struct conf_field listener_rows[] = {
 	CONF_END
 };
 
+NAMED_STRUCT(struct conf_listener);
+
+static int
+listener(struct conf_load *l, const struct conf_node *n, void *to)
+{
+	return conf_fill(l, n, listener_rows, to);
+}
+
 int
 listeners_parse(struct conf_load *l, const struct conf_node *n, struct str text,
 		struct where w, void *to)
 {
 	struct conf_model *m = l->model;
-	const struct conf_node *child;
-	int result = 0;
 
 	(void)text, (void)w, (void)to;
-	if (n->kind != CONF_NODE_GROUP)
-		return wrong_type(l, n, "listeners",
-				  "{ NAME: { bind = [ \"0.0.0.0:80\" ]; }; }");
-	if (!n->n && !n->damaged)
-		conf_error(l, 222, conf_where(n),
-			   "no listener is defined: no client could connect");
-	m->listeners = ARENA_NEWS(l->image, struct conf_listener, n->n);
-	for_each_child(child, n) {
-		struct conf_listener *listener = &m->listeners[m->nlisteners];
-
-		listener->name = arena_str(l->image, conf_name_of(child));
-		listener->where = conf_name_where(child);
-		listener->index = (uint32_t)m->nlisteners++;
-
-		struct reader_scope before = reader_begin(l, "listener", listener->name);
-
-		if (conf_fill(l, child, listener_rows, listener) < 0)
-			result = -1;
-		reader_end(l, before);
-		map_put(&l->listeners, &l->scratch, listener->name, listener);
-	}
-	return result;
+	return named_parse(l, n,
+			   &(struct named_section){
+				   .section = "listeners",
+				   .kind = "listener",
+				   .shape = "{ NAME: { bind = [ \"0.0.0.0:80\" ]; }; }",
+				   .none = "no listener is defined: no client could "
+					   "connect",
+				   .size = sizeof(*m->listeners),
+				   .one = listener,
+				   .names = &l->listeners,
+				   .names_in = &l->scratch },
+			   &m->listeners, &m->nlisteners);
 }

@@ -25,6 +25,19 @@ const struct conf_field conf_rows[] = {
 	  .parse = upstreams_parse,
 	  .sub = upstream_rows,
 	  .help = "servers that answer: targets, timeouts, retries, connections" },
+	{ .key = "plans",
+	  .kind = CONF_KIND_VIA,
+	  .flags = CONF_F_NAMED,
+	  .parse = plans_parse,
+	  .sub = plan_rows,
+	  .help = "rates and quotas, by name, that consumers have" },
+	{ .key = "consumers",
+	  .kind = CONF_KIND_VIA,
+	  .flags = CONF_F_NAMED,
+	  .parse = consumers_parse,
+	  .sub = consumer_rows,
+	  .help = "who may call, and with what keys; many more can be in "
+		  "gateway.consumers_file, and in the store: postern consumer add" },
 	{ .key = "policies",
 	  .kind = CONF_KIND_VIA,
 	  .flags = CONF_F_NAMED | CONF_F_TYPED,
@@ -46,16 +59,15 @@ const struct conf_field conf_rows[] = {
 	  .help = "domains with their ordered routes, policies and tests" },
 	{ .key = "admin",
 	  .kind = CONF_KIND_VIA,
-	  .flags = CONF_F_LATER,
-	  .help = "the administration socket" },
-	{ .key = "plans",
-	  .kind = CONF_KIND_VIA,
-	  .flags = CONF_F_LATER,
-	  .help = "rates and quotas of consumers" },
-	{ .key = "consumers",
-	  .kind = CONF_KIND_VIA,
-	  .flags = CONF_F_LATER,
-	  .help = "who may call" },
+	  .parse = admin_parse,
+	  .def = "",
+	  .sub = admin_rows,
+	  .help = "where the gateway is administered and its metrics are read" },
+	{ .key = "history",
+	  .kind = CONF_KIND_GROUP,
+	  .offset = offsetof(struct conf_model, history),
+	  .sub = history_rows,
+	  .help = "how long usage, latencies and records of requests are kept" },
 	CONF_END
 };
 
@@ -117,6 +129,8 @@ load_run(struct conf_load *l, const char *path)
 		return -1;
 	conf_fill(l, l->root, conf_rows, l->model);
 	l->row = NULL;
+	admin_finish(l);
+	consumers_finish(l);
 	check_present(l);
 	names_check(l);
 	return l->diag->errors > errors ? -1 : 0;

@@ -9,6 +9,7 @@
 
 #include "base/crypto.h"
 #include "base/diag.h"
+#include "base/map.h"
 #include "conf/field.h"
 
 struct conf_bind {                      /* an address to listen on */
@@ -110,6 +111,7 @@ struct conf_consumers {
 	size_t n;
 	struct conf_key *keys;          /* open addressing by the digest's first bytes; consumer UINT32_MAX: free */
 	uint32_t nkeys, mask;           /* places - 1; no table: 0 and keys NULL */
+	uint32_t *names, names_mask;    /* open addressing by str_hash(): index + 1; 0: free. NULL: nobody */
 };
 
 struct conf_listener {
@@ -267,6 +269,7 @@ struct conf_model {
 	struct conf_history history;
 	struct conf_plan *plans;
 	size_t nplans;
+	struct map plan_names;
 	struct conf_consumers consumers;
 	bool uses_broken;               /* policies that are used may be missing */
 };
@@ -280,6 +283,14 @@ const struct conf_consumer *conf_consumer_find(const struct conf_model *, struct
  * fix in *error. Strings are not copied. */
 int conf_plan_texts(struct conf_plan *, struct str name, struct str rate, struct str quota, struct str zone,
 		    uint64_t burst, const char **error);
+
+/* Fills interval and burst from count and period; `burst` 0: what the rate allows in a second. -1 and a sentence
+ * when that many requests at once would take more than a lifetime to recover. */
+int conf_rate_finish(struct conf_rate *, uint64_t burst, const char **error);
+
+/* "10000/day", "5000000/month"; minute, hour, day, week or month. -1 and a sentence that shows the fix in *error. */
+int conf_quota(struct str, struct conf_quota *, const char **error);
+extern const char *const conf_window_names[CONF_WINDOWS];       /* "minute" … "month" */
 
 /* When the calendar window that `now` (seconds since 1970) lies in ends: minutes since 1970, in that zone (empty: UTC). Zone
  * rules are those of the C library (tzdata), daylight saving included. */

@@ -17,6 +17,24 @@ unused(struct conf_load *l)
 				  STR_ARG(m->policies[i]->name));
 }
 
+/* Those of the store may have any plan: only where files say who has which, one that nobody
+ * has stands out. */
+static void
+unused_plans(struct conf_load *l)
+{
+	const struct conf_model *m = l->model;
+	bool *used = ARENA_NEWS(&l->scratch, bool, m->nplans + 1), any = false;
+
+	for (size_t i = 0; i < m->consumers.n; i++)
+		if (m->consumers.at[i].plan)
+			any = used[m->consumers.at[i].plan->index] = true;
+	for (size_t i = 0; any && i < m->nplans; i++)
+		if (!used[i])
+			conf_warn(l, 210, m->plans[i].where,
+				  "plan \"%.*s\" is that of no consumer in these files",
+				  STR_ARG(m->plans[i].name));
+}
+
 static void
 addresses_twice(struct conf_load *l)
 {
@@ -91,7 +109,9 @@ names_check(struct conf_load *l)
 {
 	addresses_twice(l);
 	/* A slip elsewhere may be why nothing uses it. */
-	if (!l->diag->errors)
+	if (!l->diag->errors) {
 		unused(l);
+		unused_plans(l);
+	}
 	unsafe_retries(l);
 }

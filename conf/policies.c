@@ -2,8 +2,7 @@
 
 /* Types of the language that this version does not have. */
 static const char *const later[] = {
-	"jwt",      "api-key",    "quota",  "cache",    "spike-control", "concurrency",
-	"compress", "basic-auth", "mirror", "ip-allow", NULL,
+	"jwt", "cache", "compress", "basic-auth", "mirror", "ip-allow", NULL,
 };
 
 const struct conf_field policy_rows[] = { { .key = "type",

@@ -1,8 +1,8 @@
 /* reader — what the files of conf/ share while a configuration is read.
  *
  * field.c fills structs by rows, vars.c replaces ${…}, units.c knows "30s", suggest.c
- * finds what was meant; gateway.c, listeners.c, upstreams.c, policies.c, services.c,
- * routes.c and tests.c have the rows of the language and what rows cannot say; names.c
+ * finds what was meant, named.c reads sections of named groups; gateway.c, listeners.c,
+ * upstreams.c, policies.c, services.c, routes.c, tests.c, plans.c, consumers.c and admin.c have the rows of the language and what rows cannot say; names.c
  * looks at the whole. Only conf/ includes this. */
 #ifndef CONF_READER_H
 #define CONF_READER_H
@@ -31,6 +31,8 @@ struct conf_load {
 	struct str name;
 	struct map vars;                /* name → struct str */
 	struct map listeners, upstreams, policies;      /* name → struct of the model */
+	struct roll *roll;              /* consumers, see consumers.c */
+	struct where consumers_file;    /* where gateway names it */
 	struct str policy;              /* the one that is being checked */
 };
 
@@ -103,11 +105,84 @@ const char *prefix_error(struct str);
 int prefixes_check(struct conf_load *, const struct conf_strs *, const char *key);
 int target_parse(struct conf_load *, struct conf_target *, struct str url, struct where);
 
+/* named.c: a section that is a group of groups, { NAME: { … }; }. Its structs begin as
+ * struct named does. */
+struct named {
+	struct str name;
+	struct where where;
+	uint32_t index;                 /* in the array */
+};
+
+#define NAMED_STRUCT(s)                                                                  \
+	_Static_assert(offsetof(s, name) == offsetof(struct named, name) &&              \
+			       offsetof(s, where) == offsetof(struct named, where) &&    \
+			       offsetof(s, index) == offsetof(struct named, index),      \
+		       "begins as struct named")
+
+struct named_section {
+	const char *section, *kind;     /* "listeners", "listener" */
+	const char *shape;              /* how it is written, for wrong types */
+	const char *none;               /* what an empty one means: an error; NULL: nothing */
+	size_t size;                    /* of a struct */
+	int (*one)(struct conf_load *, const struct conf_node *, void *to);
+	struct map *names;              /* filled, unless NULL; in this arena */
+	struct arena *names_in;
+};
+
+/* Makes the structs in the image: *array and *count; name, where and index are set. */
+int named_parse(struct conf_load *, const struct conf_node *,
+		const struct named_section *, void *array, size_t *count);
+
+enum { NAME_BYTES = 63, ROLL_ERRORS = 50 };
+/* A name of a consumer or plan: 1 to 63 bytes of [A-Za-z0-9._@-]. NULL, or a sentence. */
+const char *name_error(struct str);
+
+/* consumers_file.c: reads gateway.consumers_file into the roll. */
+void consumers_file_read(struct conf_load *, struct str path);
+/* The same with its text in memory. */
+void consumers_file_parse(struct conf_load *, const char *shown, struct str text);
+
+/* consumers.c: the consumers and keys of all files, while they are read. */
+struct roll_key {
+	struct digest digest;
+	uint32_t consumer;              /* index */
+	uint32_t line, column;          /* in the file of keys … */
+	const struct where *where;      /* … or here */
+};
+struct roll {
+	struct conf_consumer *at;
+	struct roll_key *keys;
+	uint32_t n, nkeys;
+	uint32_t room, keys_room;
+	uint32_t *names, mask;          /* name → index + 1; 0: free */
+	const char *file;               /* of keys, as shown */
+};
+
+/* Room for that many more. */
+void roll_reserve(struct conf_load *, size_t consumers, size_t keys);
+/* The consumer of that name, or a new one. */
+struct conf_consumer *roll_consumer(struct conf_load *, struct str name, struct where,
+				    bool *made);
+/* 0, or -1 with an error at `w` when it has another plan already. */
+int roll_plan(struct conf_load *, struct conf_consumer *, struct str plan, struct where w);
+/* "sha256:<64 hex digits>". NULL, or a sentence. */
+const char *key_error(struct str, struct digest *);
+/* What was read becomes the tables of the model. */
+void consumers_finish(struct conf_load *);
+
+/* files.c: as findings name a file. In the image. */
+const char *shown_name(struct conf_load *, struct str path);
+
+/* admin.c: what depends on gateway. */
+void admin_finish(struct conf_load *);
+
 /* The sections; rows and parsers. */
 extern const struct conf_field gateway_rows[], listener_rows[], upstream_rows[],
-	policy_rows[], service_rows[], route_rows[], test_rows[];
+	policy_rows[], service_rows[], route_rows[], test_rows[], plan_rows[],
+	consumer_rows[], admin_rows[], history_rows[];
 conf_parse_fn gateway_parse, listeners_parse, upstreams_parse, policies_parse,
-	services_parse, routes_parse, tests_parse;
+	services_parse, routes_parse, tests_parse, plans_parse, consumers_parse,
+	admin_parse;
 conf_parse_fn uses_parse; /* struct uses: a list of policies, by name or inline */
 
 struct uses {

@@ -142,37 +142,35 @@ everywhere(struct conf_load *l, struct conf_service *s)
 		s->on[s->non++] = &m->listeners[i];
 }
 
+NAMED_STRUCT(struct conf_service);
+
+static int
+service(struct conf_load *l, const struct conf_node *n, void *to)
+{
+	struct conf_service *s = to;
+
+	s->broken = conf_fill(l, n, service_rows, s) < 0 || n->damaged;
+	if (!conf_member(n, "on"))
+		everywhere(l, s);
+	return s->broken ? -1 : 0;
+}
+
 int
 services_parse(struct conf_load *l, const struct conf_node *n, struct str text,
 	       struct where w, void *to)
 {
 	struct conf_model *m = l->model;
-	const struct conf_node *child;
-	int result = 0;
 
 	(void)text, (void)w, (void)to;
-	if (n->kind != CONF_NODE_GROUP)
-		return wrong_type(l, n, "services",
-				  "{ NAME: { domains = [ \"*\" ]; routes = ( … ); }; }");
-	if (!n->n && !n->damaged)
-		conf_error(l, 222, conf_where(n),
-			   "no service is defined: nothing would be answered");
-	m->services = ARENA_NEWS(l->image, struct conf_service, n->n);
-	for_each_child(child, n) {
-		struct conf_service *s = &m->services[m->nservices];
-
-		s->name = arena_str(l->image, conf_name_of(child));
-		s->where = conf_name_where(child);
-		s->index = (uint32_t)m->nservices++;
-
-		struct reader_scope before = reader_begin(l, "service", s->name);
-
-		s->broken = conf_fill(l, child, service_rows, s) < 0 || child->damaged;
-		if (s->broken)
-			result = -1;
-		if (!conf_member(child, "on"))
-			everywhere(l, s);
-		reader_end(l, before);
-	}
-	return result;
+	return named_parse(l, n,
+			   &(struct named_section){
+				   .section = "services",
+				   .kind = "service",
+				   .shape = "{ NAME: { domains = [ \"*\" ]; routes = "
+					    "( … ); }; }",
+				   .none = "no service is defined: nothing would be "
+					   "answered",
+				   .size = sizeof(*m->services),
+				   .one = service },
+			   &m->services, &m->nservices);
 }

@@ -21,6 +21,10 @@ static const struct unit sizes[] = {
 	{ { "B", 1 }, 1 },
 };
 
+enum { RATE_MOST = 10000000 };
+/* As shm/quotas.h counts. */
+#define QUOTA_MOST ((1ull << 36) - 1)
+
 enum { TIMES = sizeof(times) / sizeof(*times), SIZES = sizeof(sizes) / sizeof(*sizes) };
 
 static bool
@@ -131,26 +135,79 @@ conf_share(struct str s, uint32_t *hundredths, const char **error)
 	return 0;
 }
 
+struct period {
+	struct str name;
+	int window;                     /* enum conf_window; -1: of a rate alone */
+	uint64_t ms;                    /* 0: of a quota alone */
+};
+
+static const struct period periods[] = {
+	{ { "s", 1 }, -1, 1000 },
+	{ { "sec", 3 }, -1, 1000 },
+	{ { "second", 6 }, -1, 1000 },
+	{ { "min", 3 }, CONF_MINUTE, 60000 },
+	{ { "minute", 6 }, CONF_MINUTE, 60000 },
+	{ { "h", 1 }, CONF_HOUR, 3600000 },
+	{ { "hour", 4 }, CONF_HOUR, 3600000 },
+	{ { "d", 1 }, CONF_DAY, 86400000 },
+	{ { "day", 3 }, CONF_DAY, 86400000 },
+	{ { "week", 4 }, CONF_WEEK, 0 },
+	{ { "month", 5 }, CONF_MONTH, 0 },
+};
+
+/* "100/s". NULL: it is nothing of the kind. */
+static const struct period *
+count_by_period(struct str s, uint64_t *count)
+{
+	if (!number(&s, count) || !*count || !s.len || *s.at != '/')
+		return NULL;
+	s = str_from(s, 1);
+	for (size_t i = 0; i < sizeof(periods) / sizeof(*periods); i++)
+		if (str_eq(s, periods[i].name))
+			return &periods[i];
+	return NULL;
+}
+
 int
 conf_rate(struct str s, uint64_t *count, uint64_t *period_ms, const char **error)
 {
-	static const struct unit periods[] = {
-		{ { "s", 1 }, 1000 },     { { "min", 3 }, 60000 }, { { "h", 1 }, 3600000 },
-		{ { "day", 3 }, 86400000 }, { { "sec", 3 }, 1000 }, { { "hour", 4 }, 3600000 },
-		{ { "d", 1 }, 86400000 },
-	};
+	const struct period *p = count_by_period(s, count);
 
-	*error = "a rate is a string with a count and a period, s, min, h or day: \"100/s\", "
-		 "\"60/min\"";
-	if (!number(&s, count) || !*count || *count > 10000000 || !s.len || *s.at != '/')
-		return -1;
-	s = str_from(s, 1);
-	for (size_t i = 0; i < sizeof(periods) / sizeof(*periods); i++)
-		if (str_eq(s, periods[i].name)) {
-			*period_ms = periods[i].factor;
-			*error = NULL;
-			return 0;
-		}
+	*error = NULL;
+	if (p && p->ms && *count <= RATE_MOST) {
+		*period_ms = p->ms;
+		return 0;
+	}
+	if (p && !p->ms)
+		*error = "weeks and months are windows of a quota; a rate is per s, min, h "
+			 "or day";
+	else if (p)
+		*error = "a rate counts up to 10000000 requests; per a shorter period it "
+			 "may be more";
+	else
+		*error = "a rate is a string with a count and a period, s, min, h or day: "
+			 "\"100/s\", \"60/min\"";
+	return -1;
+}
+
+int
+conf_quota(struct str s, struct conf_quota *q, const char **error)
+{
+	const struct period *p = count_by_period(s, &q->count);
+
+	*error = NULL;
+	if (p && p->window >= 0 && q->count <= QUOTA_MOST) {
+		q->window = p->window;
+		return 0;
+	}
+	if (p && p->window < 0)
+		*error = "a quota counts in windows of the calendar, minute, hour, day, week "
+			 "or month; what is per second is a rate";
+	else if (p)
+		*error = "a quota counts up to 68719476735 requests";
+	else
+		*error = "a quota is a string with a count and a window, minute, hour, day, "
+			 "week or month: \"10000/day\", \"5000000/month\"";
 	return -1;
 }
 

@@ -245,8 +245,10 @@ contradictions(struct conf_load *l, const struct conf_node *n,
 }
 
 static int
-upstream(struct conf_load *l, const struct conf_node *n, struct conf_upstream *u)
+upstream(struct conf_load *l, const struct conf_node *n, void *to)
 {
+	struct conf_upstream *u = to;
+
 	if (n->kind == CONF_NODE_GROUP) {
 		if (conf_fill(l, n, upstream_rows, u) < 0)
 			return -1;
@@ -266,32 +268,24 @@ upstream(struct conf_load *l, const struct conf_node *n, struct conf_upstream *u
 	return targets_parse(l, n, STR_NONE, conf_where(n), u);
 }
 
+NAMED_STRUCT(struct conf_upstream);
+
 int
 upstreams_parse(struct conf_load *l, const struct conf_node *n, struct str text,
 		struct where w, void *to)
 {
 	struct conf_model *m = l->model;
-	const struct conf_node *child;
-	int result = 0;
 
 	(void)text, (void)w, (void)to;
-	if (n->kind != CONF_NODE_GROUP)
-		return wrong_type(l, n, "upstreams",
-				  "{ NAME: { targets = [ \"http://host:port\" ]; }; }");
-	m->upstreams = ARENA_NEWS(l->image, struct conf_upstream, n->n);
-	for_each_child(child, n) {
-		struct conf_upstream *u = &m->upstreams[m->nupstreams];
-
-		u->name = arena_str(l->image, conf_name_of(child));
-		u->where = conf_name_where(child);
-		u->index = (uint32_t)m->nupstreams++;
-
-		struct reader_scope before = reader_begin(l, "upstream", u->name);
-
-		if (upstream(l, child, u) < 0)
-			result = -1;
-		reader_end(l, before);
-		map_put(&l->upstreams, &l->scratch, u->name, u);
-	}
-	return result;
+	return named_parse(l, n,
+			   &(struct named_section){
+				   .section = "upstreams",
+				   .kind = "upstream",
+				   .shape = "{ NAME: { targets = [ "
+					    "\"http://host:port\" ]; }; }",
+				   .size = sizeof(*m->upstreams),
+				   .one = upstream,
+				   .names = &l->upstreams,
+				   .names_in = &l->scratch },
+			   &m->upstreams, &m->nupstreams);
 }
