@@ -13,7 +13,7 @@ struct linker {
 	struct diag *diag;
 	struct map chains;              /* bytes of the links → struct links */
 	/* By conf_policy.index: its templates use captures; one finding is enough. */
-	bool *captures, *said, *said_twice;
+	bool *captures, *said, *said_twice, *said_nobody;
 	struct step *step;              /* the chain being made */
 	uint32_t n, room;
 };
@@ -91,6 +91,90 @@ warn_twice(struct linker *l)
 		}
 }
 
+static void
+note_identity(const struct template *t, void *arg)
+{
+	if (template_is_identity(t))
+		*(const struct template **)arg = t;
+}
+
+/* One that runs at requests and asks for who only a later policy could find out. What is
+ * written with the response, or logged, comes late enough. */
+static const struct template *
+asks_too_early(const struct policy *p, const void *self)
+{
+	const struct template *found = NULL;
+
+	for (const struct conf_field *r = p->conf.fields; p->request && r->key; r++)
+		if (strcmp(r->key, "response") != 0)
+			template_each((const struct conf_field[]){ *r, CONF_END }, self,
+				      note_identity, &found);
+	return found;
+}
+
+static const struct policy *
+policy_at(const struct linker *l, uint32_t i)
+{
+	return (const struct policy *)l->step[i].use->policy->type;
+}
+
+static struct str
+name_of(const struct conf_policy *p)
+{
+	return p->name.len ? p->name : str_of(p->type->name);
+}
+
+/* One finding for each policy is enough. */
+static void
+say_nobody(struct linker *l, const struct conf_route *r, uint32_t i,
+	   const struct template *t)
+{
+	const struct conf_use *use = l->step[i].use;
+	struct str name = name_of(use->policy);
+
+	if (l->said_nobody[use->policy->index])
+		return;
+	l->said_nobody[use->policy->index] = true;
+	if (t)
+		diag_warn(l->diag, 413, t->where,
+			  "policy \"%.*s\": \"%.*s\" is empty: no policy before this one "
+			  "finds out who the consumer is",
+			  STR_ARG(name), STR_ARG(str_first(t->text, 60)));
+	else
+		diag_error(l->diag, 412, use->where,
+			   "policy \"%.*s\" goes by the plan of the consumer, and no "
+			   "policy before it finds out who that is",
+			   STR_ARG(name));
+	for (uint32_t k = i + 1; k < l->n; k++)
+		if (policy_at(l, k)->identifies) {
+			diag_note(l->diag, l->step[k].use->where,
+				  "\"%.*s\" does, but runs later, by the %s; put it before",
+				  STR_ARG(name_of(l->step[k].use->policy)),
+				  l->step[k].from);
+			return;
+		}
+	diag_note(l->diag, r->where, "for route \"%.*s\"; put one before it, such as "
+		  "{ type = \"api-key\"; }", STR_ARG(r->name));
+}
+
+/* A policy that needs to know the consumer comes after one that finds that out. */
+static void
+check_identity(struct linker *l, const struct conf_route *r)
+{
+	for (uint32_t i = 0; i < l->n && !l->model->uses_broken; i++) {
+		const struct policy *policy = policy_at(l, i);
+		const void *self = l->step[i].use->policy->self;
+		const struct template *t;
+
+		if (!policy || policy->identifies)
+			break;
+		if (policy->needs_identity && policy->needs_identity(self))
+			say_nobody(l, r, i, NULL);
+		else if ((t = asks_too_early(policy, self)))
+			say_nobody(l, r, i, t);
+	}
+}
+
 /* The chain of the gathered steps: one that is there already, or a new one. */
 static const struct links *
 chain(struct linker *l)
@@ -124,6 +208,7 @@ chain(struct linker *l)
 	for (uint32_t i = 0; i < l->n; i++) {
 		links->preflight |= at[i].policy->preflight;
 		links->forwards |= at[i].policy->forwards;
+		links->identifies |= at[i].policy->identifies;
 		links->has_request |= at[i].policy->request != NULL;
 		links->has_response |= at[i].policy->response != NULL;
 		links->has_done |= at[i].policy->done != NULL;
@@ -236,6 +321,7 @@ link_route(struct linker *l, struct route *r, const struct service *s)
 		r->links = s->links;
 	}
 	check_chain(l, r);
+	check_identity(l, conf);
 }
 
 int
@@ -247,6 +333,7 @@ links_compile(const struct conf_model *model, struct router *router,
 
 	l.captures = ARENA_NEWS(diag->arena, bool, model->npolicies + 1);
 	l.said = ARENA_NEWS(diag->arena, bool, model->npolicies + 1);
+	l.said_nobody = ARENA_NEWS(diag->arena, bool, model->npolicies + 1);
 	l.said_twice = ARENA_NEWS(diag->arena, bool, model->npolicies + 1);
 	for (size_t i = 0; i < model->npolicies; i++) {
 		const struct conf_policy *p = model->policies[i];
