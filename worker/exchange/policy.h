@@ -25,6 +25,8 @@ struct policy {
 	bool identifies;
 	/* Whether its configuration asks for that (rate = "plan"): an error when nothing before it identifies. NULL: no. */
 	bool (*needs_identity)(const void *self);
+	/* The name of the header, query parameter or cookie in which a secret comes by its configuration: masked in logs. */
+	struct str (*credential)(const void *self);
 	/* Answers CORS preflights: OPTIONS finds the route of the method asked for. */
 	bool preflight;
 	/* Writes X-Forwarded-* and Forwarded itself (exchange/forwarded.h). */

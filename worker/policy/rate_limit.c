@@ -98,28 +98,10 @@ static const struct conf_field fields[] = {
 };
 
 static int
-finish_rate(struct conf_load *l, const struct rate_limit *p, struct conf_rate *r,
-	    struct where w)
-{
-	uint64_t period = r->period_ms * 1000000;
-	uint64_t second = (r->count * 1000 + r->period_ms - 1) / r->period_ms;
-
-	/* Rounded up: never more than the rate. */
-	r->interval = (period + r->count - 1) / r->count;
-	r->burst = p->burst ? (uint64_t)p->burst : second;
-	if (r->interval > INT64_MAX / r->burst) {
-		conf_error(l, 441, w, "%llu requests at once take longer than a lifetime to "
-				      "recover at this rate", (unsigned long long)r->burst);
-		return -1;
-	}
-	return 0;
-}
-
-static int
 check(struct conf_load *l, void *self, struct where w)
 {
 	struct rate_limit *p = self;
-	const char *by = p->rate.plan ? "{consumer}" : "{client.ip}";
+	const char *by = p->rate.plan ? "{consumer}" : "{client.ip}", *error;
 
 	if (limit_by_check(l, &p->by, by, w) < 0)
 		return -1;
@@ -129,8 +111,10 @@ check(struct conf_load *l, void *self, struct where w)
 		return -1;
 	}
 	for (uint32_t i = 0; i < p->rate.n; i++)
-		if (finish_rate(l, p, &p->rate.at[i], w) < 0)
+		if (conf_rate_finish(&p->rate.at[i], (uint64_t)p->burst, &error) < 0) {
+			conf_error(l, 441, w, "%s", error);
 			return -1;
+		}
 	return 0;
 }
 
@@ -258,15 +242,16 @@ response(struct exchange *x, const void *self, void *state)
 	const struct rate_limit *p = self;
 	const struct rate_limit_state *s = state;
 
-	if (!s->rate || p->rules.mode == LIMIT_OBSERVE)
+	if (!s->rate || !limit_says(&p->rules, s->refused))
 		return;
-	limit_say(x, &p->rules, s->refused,
+	limit_say(x, &p->rules,
 		  &(struct limit_said){
 			  .name = name_of(p, x),
 			  .count = s->rate->count,
 			  .seconds = s->rate->period_ms / 1000,
 			  .remaining = s->answer.remaining,
-			  .next = limit_seconds(s->answer.retry),
+			  .next = limit_seconds(s->refused ? s->answer.retry
+							   : s->answer.reset),
 			  .reset = limit_seconds(s->answer.reset),
 		  });
 }

@@ -4,7 +4,7 @@
 
 const char *const limit_modes[] = { "enforce", "observe", NULL };
 const char *const limit_fulls[] = { "allow", "refuse", NULL };
-const char *const limit_says[] = { "refused", "always", "never", NULL };
+const char *const limit_when[] = { "refused", "always", "never", NULL };
 
 int
 limit_by_check(struct conf_load *l, struct limit_by *p, const char *by, struct where w)
@@ -63,19 +63,15 @@ number(struct exchange *x, uint64_t n)
 }
 
 void
-limit_say(struct exchange *x, const struct limit_rules *rules, bool refused,
-	  const struct limit_said *s)
+limit_say(struct exchange *x, const struct limit_rules *rules, const struct limit_said *s)
 {
-	if (rules->headers == LIMIT_SAY_NEVER ||
-	    (rules->headers == LIMIT_SAY_REFUSED && !refused))
-		return;
 	say(x, STR("RateLimit-Policy"),
 	    arena_printf(&x->arena, "\"%.*s\";q=%llu;w=%llu", STR_ARG(s->name),
 			 (unsigned long long)s->count, (unsigned long long)s->seconds));
 	say(x, STR("RateLimit"),
 	    arena_printf(&x->arena, "\"%.*s\";r=%llu;t=%llu", STR_ARG(s->name),
 			 (unsigned long long)s->remaining,
-			 (unsigned long long)(refused ? s->next : s->reset)));
+			 (unsigned long long)s->next));
 	if (!rules->x_headers)
 		return;
 	say(x, STR("X-RateLimit-Limit"), number(x, s->count));

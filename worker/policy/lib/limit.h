@@ -10,7 +10,7 @@ enum limit_mode { LIMIT_ENFORCE, LIMIT_OBSERVE };
 enum limit_full { LIMIT_FULL_ALLOW, LIMIT_FULL_REFUSE };
 enum limit_say { LIMIT_SAY_REFUSED, LIMIT_SAY_ALWAYS, LIMIT_SAY_NEVER };
 
-extern const char *const limit_modes[], *const limit_fulls[], *const limit_says[];
+extern const char *const limit_modes[], *const limit_fulls[], *const limit_when[];
 
 struct limit_by {                       /* the key */
 	const struct template *by;
@@ -45,7 +45,7 @@ struct limit_rules {
 
 #define LIMIT_HEADER_ROWS(s, m)                                                          \
 	{ .key = "headers", .kind = CONF_KIND_ENUM, .offset = offsetof(s, m.headers),    \
-	  .def = "refused", .words = limit_says,                                         \
+	  .def = "refused", .words = limit_when,                                         \
 	  .help = "which responses say RateLimit and RateLimit-Policy" },                \
 	{ .key = "x_headers", .kind = CONF_KIND_BOOL, .offset = offsetof(s, m.x_headers), \
 	  .def = "false",                                                                \
@@ -75,12 +75,20 @@ struct limit_said {                     /* of one window */
 	struct str name;                /* of the policy, or of the plan */
 	uint64_t count, seconds;        /* the limit: so many in so long */
 	uint64_t remaining;
-	uint64_t next;                  /* seconds until there is more */
+	uint64_t next;                  /* seconds until there is more than `remaining` */
 	uint64_t reset;                 /* seconds until nothing is used any more */
 };
 
-/* RateLimit-Policy, RateLimit and the older X-RateLimit-*, where the rules want them. */
-void limit_say(struct exchange *, const struct limit_rules *, bool refused, const struct limit_said *);
+/* Whether this response is to say anything. */
+static inline bool
+limit_says(const struct limit_rules *r, bool refused)
+{
+	return r->mode == LIMIT_ENFORCE && r->headers != LIMIT_SAY_NEVER &&
+	       (r->headers == LIMIT_SAY_ALWAYS || refused);
+}
+
+/* RateLimit-Policy, RateLimit and, where the rules want them, the older X-RateLimit-*. */
+void limit_say(struct exchange *, const struct limit_rules *, const struct limit_said *);
 
 /* "12.4 s", "340 ms", "3 h 20 min": for explanations. */
 void limit_put_time(char *to, size_t size, uint64_t ns);

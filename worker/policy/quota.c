@@ -1,0 +1,315 @@
+/* quota — at most so many requests of a key in each window of the calendar: "10000/day".
+ *
+ * Windows begin and end by the clock of a time zone, months have their own lengths. Counts
+ * are exact over all workers, outlive reloads, crashes and upgrades, and by the keeper's
+ * checkpoints the machine. A request that one window refuses uses nothing of the others.
+ * quota = "plan" takes those of the consumer's plan; who has none is not limited. */
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "shm/shared.h"
+#include "worker/policy/lib/limit.h"
+#include "worker/policy/policies.h"
+
+struct windows {
+	struct conf_quota at[CONF_RATES];
+	uint32_t n;
+	bool plan;
+};
+
+struct quota {
+	struct windows quota;
+	struct str zone;
+	struct limit_by by;
+	struct limit_rules rules;
+	/* Made by check(). */
+	uint64_t which[CONF_WINDOWS];   /* of quotas_key() */
+	struct str name;                /* in RateLimit */
+};
+
+struct quota_state {
+	const struct conf_quota *at;    /* the window that is nearest to its limit; NULL: none was asked */
+	struct quota_answer answer;
+	uint64_t ends;                  /* ms since 1970: of that window */
+	bool refused;
+};
+
+/* A month is about as long as that; when it ends is said exactly. */
+static const uint32_t window_seconds[CONF_WINDOWS] = { 60, 3600, 86400, 7 * 86400, 30 * 86400 };
+
+/* ---- options */
+
+static int
+one_window(struct conf_load *l, struct str text, struct where w, struct windows *to)
+{
+	struct conf_quota *q = &to->at[to->n];
+	const char *error;
+
+	if (str_eq(text, STR("plan"))) {
+		conf_error(l, 443, w, "\"plan\" stands alone: the plan has the quotas");
+		return -1;
+	}
+	if (conf_quota(text, q, &error) < 0) {
+		conf_error(l, 206, w, "\"%.*s\": %s", STR_ARG(str_first(text, 60)), error);
+		return -1;
+	}
+	for (uint32_t i = 0; i < to->n; i++)
+		if (to->at[i].window == q->window) {
+			conf_error(l, 443, w, "there is a quota for this window already");
+			return -1;
+		}
+	to->n++;
+	return 0;
+}
+
+static int
+quota_parse(struct conf_load *l, const struct conf_node *n, struct str text,
+	    struct where w, void *to)
+{
+	struct windows *all = to;
+
+	if (!n || conf_kind_of(n) != CONF_NODE_LIST) {
+		if (n && conf_text(l, n, &text) < 0)
+			return -1;
+		all->plan = str_eq(text, STR("plan"));
+		return all->plan ? 0 : one_window(l, text, w, all);
+	}
+	if (conf_count(n) == 0 || conf_count(n) > CONF_RATES) {
+		conf_error(l, 443, conf_where(n), "1 to %d quotas can be in force together",
+			   CONF_RATES);
+		return -1;
+	}
+	for (size_t i = 0; i < conf_count(n); i++) {
+		const struct conf_node *one = conf_child(n, i);
+
+		if (conf_text(l, one, &text) < 0 ||
+		    one_window(l, text, conf_where(one), all) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+zone_parse(struct conf_load *l, const struct conf_node *n, struct str text,
+	   struct where w, void *to)
+{
+	struct str *zone = to;
+
+	(void)text;
+	if (conf_text(l, n, zone) < 0)
+		return -1;
+	if (conf_zone_known(*zone))
+		return 0;
+	conf_error(l, 234, w, "no time zone \"%.*s\": write a name of tzdata, such as "
+			      "\"Europe/Berlin\"", STR_ARG(str_first(*zone, 60)));
+	return -1;
+}
+
+static const struct conf_field fields[] = {
+	CONF_ROW(struct quota, quota, VIA, .flags = CONF_F_REQUIRED, .parse = quota_parse,
+		 .help = "requests of a key in a window of the calendar: \"10000/day\", also per "
+			 "minute, hour, week or month, a list of quotas that all hold, or "
+			 "\"plan\": those of the consumer's plan"),
+	CONF_VIA(struct quota, zone, zone_parse, NULL,
+		 "time zone whose midnight ends days, weeks and months, such as "
+		 "\"Europe/Berlin\"; left out: UTC. A plan has its own"),
+	LIMIT_BY_ROWS(struct quota, by,
+		      "the key: whose requests are counted together; left out: \"{consumer}\""),
+	LIMIT_MODE_ROWS(struct quota, rules),
+	LIMIT_HEADER_ROWS(struct quota, rules),
+	CONF_END
+};
+
+static int
+check(struct conf_load *l, void *self, struct where w)
+{
+	struct quota *p = self;
+	struct str identity = conf_policy_name(l);
+
+	if (limit_by_check(l, &p->by, "{consumer}", w) < 0)
+		return -1;
+	if (p->quota.plan && p->zone.len) {
+		conf_error(l, 443, w, "with quota = \"plan\" the zone is that of the plan");
+		return -1;
+	}
+	p->name = identity.len ? identity : STR("quota");
+	if (!identity.len)
+		identity = arena_printf(conf_arena(l), "%s:%u", w.file ? w.file : "", w.line);
+	for (unsigned i = 0; i < CONF_WINDOWS; i++)
+		p->which[i] = quotas_which(identity, i);
+	return 0;
+}
+
+static bool
+needs_identity(const void *self)
+{
+	const struct quota *p = self;
+
+	return p->quota.plan || limit_by_identity(&p->by);
+}
+
+/* ---- the act */
+
+static uint64_t
+left(const struct conf_quota *q, struct quota_answer a)
+{
+	return a.used < q->count ? q->count - a.used : 0;
+}
+
+/* All windows must admit. What is taken from one when the next refuses after all, because
+ * another worker was faster, is lost to the key: never is one admitted too many. */
+static enum quota_verdict
+take(struct quotas *all, const struct quota *p, const struct conf_quota *q, uint32_t n,
+     struct str zone, struct str key, struct quota_state *s)
+{
+	struct siphash where[CONF_RATES];
+	uint32_t ends[CONF_RATES];
+	int64_t now = clock_wall_ms() / 1000;
+
+	for (uint32_t i = 0; i < n; i++) {
+		where[i] = quotas_key(all, p->which[q[i].window], key);
+		ends[i] = conf_window_ends((enum conf_window)q[i].window, zone, now);
+	}
+	/* First a look at all of them, then all are taken from. */
+	for (uint64_t amount = n > 1 ? 0 : 1; amount <= 1; amount++) {
+		s->at = NULL;
+		for (uint32_t i = 0; i < n; i++) {
+			struct quota_answer a = quotas_take(all, where[i], ends[i],
+							    (uint32_t)(now / 60),
+							    q[i].count, amount);
+
+			if (!s->at || a.verdict != QUOTA_ADMITTED ||
+			    left(&q[i], a) < left(s->at, s->answer)) {
+				s->at = &q[i];
+				s->answer = a;
+				s->ends = (uint64_t)ends[i] * 60000;
+			}
+			if (a.verdict != QUOTA_ADMITTED)
+				return a.verdict;
+		}
+	}
+	return QUOTA_ADMITTED;
+}
+
+static struct str
+name_of(const struct quota *p, const struct exchange *x)
+{
+	return p->quota.plan ? x->plan->name : p->name;
+}
+
+static uint64_t
+until_end(const struct quota_state *s)
+{
+	uint64_t now = (uint64_t)clock_wall_ms();
+
+	return s->ends > now ? (s->ends - now) * 1000000 : 1;
+}
+
+static enum verdict
+refuse(struct exchange *x, const struct quota *p, struct quota_state *s)
+{
+	s->refused = true;
+	x->detail = arena_printf(&x->arena, "the quota of %.*s is used up: %llu per %s",
+				 STR_ARG(name_of(p, x)), (unsigned long long)s->at->count,
+				 conf_window_names[s->at->window]);
+	exchange_answer_later(x, FAULT_QUOTA_EXCEEDED, limit_seconds(until_end(s)));
+	return ANSWER;
+}
+
+static enum verdict
+request(struct exchange *x, const void *self, void *state)
+{
+	const struct quota *p = self;
+	struct quota_state *s = state;
+	uint64_t *count = worker_stats(x->worker)->count;
+	const struct conf_quota *q = p->quota.at;
+	enum decision decision = DECISION_PASSED;
+	struct str zone = p->zone;
+	uint32_t n = p->quota.n;
+	uint8_t room[LIMIT_KEY];
+	enum quota_verdict v;
+
+	if (p->quota.plan) {
+		if (!x->plan || !x->plan->nquotas)
+			return PASS;
+		n = x->plan->nquotas;
+		q = x->plan->quota;
+		zone = x->plan->zone;
+	}
+	v = take(worker_shared(x->worker)->quotas, p, q, n, zone, limit_key(&p->by, x, room),
+		 s);
+	if (v == QUOTA_FULL) {
+		count[METRIC_LIMIT_FULL]++;
+		decision = DECISION_FULL;
+		if (p->rules.when_full == LIMIT_FULL_ALLOW)
+			v = QUOTA_ADMITTED;
+	}
+	if (v != QUOTA_ADMITTED && decision == DECISION_PASSED)
+		decision = p->rules.mode == LIMIT_OBSERVE ? DECISION_OBSERVED
+							  : DECISION_REFUSED;
+	exchange_decided(x, decision, s->answer.used, s->at->count,
+			 v == QUOTA_ADMITTED ? 0 : until_end(s));
+	if (v == QUOTA_ADMITTED) {
+		count[METRIC_LIMIT_ADMITTED]++;
+		return PASS;
+	}
+	if (p->rules.mode == LIMIT_OBSERVE) {
+		count[METRIC_LIMIT_OBSERVED]++;
+		return PASS;
+	}
+	count[METRIC_LIMIT_REFUSED]++;
+	return refuse(x, p, s);
+}
+
+static void
+response(struct exchange *x, const void *self, void *state)
+{
+	const struct quota *p = self;
+	const struct quota_state *s = state;
+
+	if (!s->at || !limit_says(&p->rules, s->refused))
+		return;
+
+	uint64_t seconds = limit_seconds(until_end(s));
+
+	limit_say(x, &p->rules,
+		  &(struct limit_said){
+			  .name = name_of(p, x),
+			  .count = s->at->count,
+			  .seconds = window_seconds[s->at->window],
+			  .remaining = left(s->at, s->answer),
+			  .next = seconds,
+			  .reset = seconds,
+		  });
+}
+
+static void
+explain(const struct record_note *n, char *to, size_t size)
+{
+	char next[32];
+
+	if (n->decision == DECISION_FULL) {
+		snprintf(to, size, "no room to count a new key");
+		return;
+	}
+	limit_put_time(next, sizeof(next), n->operand[2]);
+	snprintf(to, size, "%llu of %llu used%s%s", (unsigned long long)n->operand[0],
+		 (unsigned long long)n->operand[1], n->operand[2] ? ", begins anew in " : "",
+		 n->operand[2] ? next : "");
+}
+
+const struct policy quota_policy = {
+	.conf = {
+		.name = "quota",
+		.help = "Limits how many requests of a consumer pass in each hour, day or month",
+		.size = sizeof(struct quota),
+		.fields = fields,
+		.check = check,
+	},
+	.state_size = sizeof(struct quota_state),
+	.quotas = true,
+	.needs_identity = needs_identity,
+	.request = request,
+	.response = response,
+	.explain = explain,
+};
