@@ -17,6 +17,7 @@
 
 struct conf_node;                       /* a setting; conf/source.h */
 struct conf_load;                       /* a load under way; conf/source.h */
+struct conf_quota;                      /* conf/model.h */
 
 enum conf_kind {
 	CONF_KIND_END,
@@ -102,6 +103,15 @@ struct conf_field {
 	CONF_ROW(s, m, VIA, .parse = (fn), .def = (d), .help = (h))
 #define CONF_END                        { .key = NULL, .kind = CONF_KIND_END }
 
+/* What a policy counts of each consumer, for who shows and resets it: shm/quotas.h. */
+struct conf_counted {
+	const struct conf_quota *quota; /* `n` of them; NULL with `plan`: those of the consumer's plan */
+	uint32_t n;
+	bool plan;
+	struct str zone;                /* of calendar windows, unless `plan` */
+	const uint64_t *which;          /* by enum conf_window: for quotas_key() */
+};
+
 /* A type of policy as the configuration sees it. */
 struct conf_type {
 	const char *name;               /* "rate-limit" */
@@ -111,6 +121,8 @@ struct conf_type {
 	/* After all rows were filled; may be NULL. Reports by conf_error(); -1: it is not
 	 * usable. */
 	int (*check)(struct conf_load *, void *self, struct where);
+	/* false: it counts nothing by consumer. NULL: as well. */
+	bool (*counted)(const void *self, struct conf_counted *);
 };
 
 /* The name of the policy that is being checked; empty for an inline one. */
