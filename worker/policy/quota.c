@@ -221,13 +221,13 @@ request(struct exchange *x, const void *self, void *state)
 {
 	const struct quota *p = self;
 	struct quota_state *s = state;
-	uint64_t *count = worker_stats(x->worker)->count;
 	const struct conf_quota *q = p->quota.at;
-	enum decision decision = DECISION_PASSED;
+	enum decision decision;
 	struct str zone = p->zone;
 	uint32_t n = p->quota.n;
 	uint8_t room[LIMIT_KEY];
 	enum quota_verdict v;
+	bool pass;
 
 	if (p->quota.plan) {
 		if (!x->plan || !x->plan->nquotas)
@@ -238,27 +238,10 @@ request(struct exchange *x, const void *self, void *state)
 	}
 	v = take(worker_shared(x->worker)->quotas, p, q, n, zone, limit_key(&p->by, x, room),
 		 s);
-	if (v == QUOTA_FULL) {
-		count[METRIC_LIMIT_FULL]++;
-		decision = DECISION_FULL;
-		if (p->rules.when_full == LIMIT_FULL_ALLOW)
-			v = QUOTA_ADMITTED;
-	}
-	if (v != QUOTA_ADMITTED && decision == DECISION_PASSED)
-		decision = p->rules.mode == LIMIT_OBSERVE ? DECISION_OBSERVED
-							  : DECISION_REFUSED;
+	pass = limit_passes(x, &p->rules, (enum limit_found)v, &decision);
 	exchange_decided(x, decision, s->answer.used, s->at->count,
 			 v == QUOTA_ADMITTED ? 0 : until_end(s));
-	if (v == QUOTA_ADMITTED) {
-		count[METRIC_LIMIT_ADMITTED]++;
-		return PASS;
-	}
-	if (p->rules.mode == LIMIT_OBSERVE) {
-		count[METRIC_LIMIT_OBSERVED]++;
-		return PASS;
-	}
-	count[METRIC_LIMIT_REFUSED]++;
-	return refuse(x, p, s);
+	return pass ? PASS : refuse(x, p, s);
 }
 
 static void

@@ -199,12 +199,12 @@ request(struct exchange *x, const void *self, void *state)
 {
 	const struct rate_limit *p = self;
 	struct rate_limit_state *s = state;
-	uint64_t *count = worker_stats(x->worker)->count;
 	const struct conf_rate *rate = p->rate.at;
-	enum decision decision = DECISION_PASSED;
+	enum decision decision;
 	uint32_t n = p->rate.n;
 	uint8_t room[LIMIT_KEY];
 	enum cell_verdict v;
+	bool pass;
 
 	if (p->rate.plan) {
 		n = x->plan ? x->plan->nrates : 0;
@@ -213,27 +213,10 @@ request(struct exchange *x, const void *self, void *state)
 			return PASS;
 	}
 	v = take(worker_shared(x->worker)->cells, p, rate, n, limit_key(&p->by, x, room), s);
-	if (v == CELL_FULL) {
-		count[METRIC_LIMIT_FULL]++;
-		decision = DECISION_FULL;
-		if (p->rules.when_full == LIMIT_FULL_ALLOW)
-			v = CELL_ADMITTED;
-	}
-	if (v != CELL_ADMITTED && decision == DECISION_PASSED)
-		decision = p->rules.mode == LIMIT_OBSERVE ? DECISION_OBSERVED
-							  : DECISION_REFUSED;
+	pass = limit_passes(x, &p->rules, (enum limit_found)v, &decision);
 	exchange_decided(x, decision, s->rate->burst - s->answer.remaining, s->rate->burst,
 			 s->answer.retry);
-	if (v == CELL_ADMITTED) {
-		count[METRIC_LIMIT_ADMITTED]++;
-		return PASS;
-	}
-	if (p->rules.mode == LIMIT_OBSERVE) {
-		count[METRIC_LIMIT_OBSERVED]++;
-		return PASS;
-	}
-	count[METRIC_LIMIT_REFUSED]++;
-	return refuse(x, p, s);
+	return pass ? PASS : refuse(x, p, s);
 }
 
 static void

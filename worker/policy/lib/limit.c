@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include "shm/stats.h"
+
 const char *const limit_modes[] = { "enforce", "observe", NULL };
 const char *const limit_fulls[] = { "allow", "refuse", NULL };
 const char *const limit_when[] = { "refused", "always", "never", NULL };
@@ -48,6 +50,30 @@ limit_identity(struct conf_load *l, struct where w, const char *type, struct str
 	return str_hash(str_of(w.file)) + w.line * 1000 + w.column;
 }
 
+bool
+limit_passes(struct exchange *x, const struct limit_rules *r, enum limit_found found,
+	     enum decision *d)
+{
+	uint64_t *count = worker_stats(x->worker)->count;
+	bool observed = r->mode == LIMIT_OBSERVE;
+
+	*d = DECISION_PASSED;
+	if (found == LIMIT_NO_ROOM) {
+		count[METRIC_LIMIT_FULL]++;
+		*d = DECISION_FULL;
+		if (r->when_full == LIMIT_FULL_ALLOW)
+			found = LIMIT_ADMITTED;
+	}
+	if (found == LIMIT_ADMITTED) {
+		count[METRIC_LIMIT_ADMITTED]++;
+		return true;
+	}
+	if (*d == DECISION_PASSED)
+		*d = observed ? DECISION_OBSERVED : DECISION_REFUSED;
+	count[observed ? METRIC_LIMIT_OBSERVED : METRIC_LIMIT_REFUSED]++;
+	return observed;
+}
+
 static void
 say(struct exchange *x, struct str name, struct str value)
 {
@@ -65,13 +91,20 @@ number(struct exchange *x, uint64_t n)
 void
 limit_say(struct exchange *x, const struct limit_rules *rules, const struct limit_said *s)
 {
-	say(x, STR("RateLimit-Policy"),
-	    arena_printf(&x->arena, "\"%.*s\";q=%llu;w=%llu", STR_ARG(s->name),
-			 (unsigned long long)s->count, (unsigned long long)s->seconds));
-	say(x, STR("RateLimit"),
-	    arena_printf(&x->arena, "\"%.*s\";r=%llu;t=%llu", STR_ARG(s->name),
-			 (unsigned long long)s->remaining,
-			 (unsigned long long)s->next));
+	unsigned long long q = s->count, w = s->seconds, r = s->remaining, t = s->next;
+
+	if (w) {
+		say(x, STR("RateLimit-Policy"),
+		    arena_printf(&x->arena, "\"%.*s\";q=%llu;w=%llu", STR_ARG(s->name), q, w));
+		say(x, STR("RateLimit"),
+		    arena_printf(&x->arena, "\"%.*s\";r=%llu;t=%llu", STR_ARG(s->name), r, t));
+	} else {
+		say(x, STR("RateLimit-Policy"),
+		    arena_printf(&x->arena, "\"%.*s\";q=%llu;qu=\"concurrent-requests\"",
+				 STR_ARG(s->name), q));
+		say(x, STR("RateLimit"),
+		    arena_printf(&x->arena, "\"%.*s\";r=%llu", STR_ARG(s->name), r));
+	}
 	if (!rules->x_headers)
 		return;
 	say(x, STR("X-RateLimit-Limit"), number(x, s->count));

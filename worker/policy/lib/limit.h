@@ -64,6 +64,12 @@ struct str limit_key(const struct limit_by *, struct exchange *, uint8_t room[LI
  * One without a name is known by its place: its counts begin anew when that changes. *name is what people read. */
 uint64_t limit_identity(struct conf_load *, struct where, const char *type, struct str *name);
 
+/* What the table said: in the order of its own verdicts (cells, quotas, inflight). */
+enum limit_found { LIMIT_ADMITTED, LIMIT_REFUSED, LIMIT_NO_ROOM };
+
+/* Whether the request passes by these rules, counted; and the decision to be noted. */
+bool limit_passes(struct exchange *, const struct limit_rules *, enum limit_found, enum decision *);
+
 /* Rounded up. */
 static inline uint64_t
 limit_seconds(uint64_t ns)
@@ -73,7 +79,7 @@ limit_seconds(uint64_t ns)
 
 struct limit_said {                     /* of one window */
 	struct str name;                /* of the policy, or of the plan */
-	uint64_t count, seconds;        /* the limit: so many in so long */
+	uint64_t count, seconds;        /* the limit: so many in so long; 0 s: at the same time */
 	uint64_t remaining;
 	uint64_t next;                  /* seconds until there is more than `remaining` */
 	uint64_t reset;                 /* seconds until nothing is used any more */
