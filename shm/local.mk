@@ -22,6 +22,7 @@ libshm_a_SOURCES += shm/store.c shm/store.h shm/store_inside.h \
 	shm/store_consumers.c shm/store_consumers.h \
 	shm/store_open.c \
 	shm/store_pack.c shm/store_pack.h \
+	shm/store_plans.c \
 	shm/store_records.c shm/store_records.h \
 	shm/store_revisions.c shm/store_rollups.c \
 	shm/store_usage.c shm/store_usage.h

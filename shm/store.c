@@ -9,8 +9,9 @@
 
 #include "shm/store_inside.h"
 
-/* A disk that is full after some pages of a larger write gives LMDB a short write, which it calls EIO.
- * Writing behind the end of the file, where a page of it will be some day, tells. */
+/* A disk that is full after some pages of a larger write gives LMDB a short write, which
+ * it calls EIO. Writing behind the end of the file, where a page of it will be some day,
+ * tells. */
 static int
 why_not_written(struct store *s)
 {
@@ -87,7 +88,7 @@ store_refuse(struct store *s, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(s->error, sizeof(s->error), format, args);
 	va_end(args);
-	s->failure = STORE_FAIL_OTHER;
+	s->failure = STORE_FAIL_REFUSED;
 	return STORE_SAID;
 }
 
@@ -105,7 +106,8 @@ store_failure(const struct store *s)
 
 /* ---- transactions */
 
-/* Begins one of either kind. A map that another process has grown is followed, if nobody here looks into it. */
+/* Begins one of either kind. A map that another process has grown is followed, if nobody
+ * here looks into it. */
 static int
 begin(struct store *s, bool write, MDB_txn **txn)
 {
@@ -122,7 +124,8 @@ begin(struct store *s, bool write, MDB_txn **txn)
 			rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &s->reader);
 		if (!write && !s->reading)
 			*txn = s->reader;
-		if ((rc != MDB_MAP_RESIZED && rc != MDB_PANIC) || s->reading || tries == 3)
+		if ((rc != MDB_MAP_RESIZED && rc != MDB_PANIC) || s->reading ||
+		    tries == 3)
 			return rc;
 		if (rc == MDB_MAP_RESIZED)
 			rc = store_resize(s, 0);
@@ -164,7 +167,8 @@ store_abort(struct store *s)
 	s->begun = s->lost = false;
 }
 
-/* A transaction in which a write failed is void: nothing of it may be kept, and nothing is read from it. */
+/* A transaction in which a write failed is void: nothing of it may be kept, and nothing
+ * is read from it. */
 static int
 lose(struct store *s, int rc)
 {
@@ -228,8 +232,8 @@ store_write(struct store *s, int (*step)(struct store *, MDB_txn *, void *), voi
 	return rc ? store_fail(s, rc) : 0;
 }
 
-/* Without a place in the table of readers nobody waits for us: pages may have been used anew once two more
- * transactions were kept since ours began. */
+/* Without a place in the table of readers nobody waits for us: pages may have been used
+ * anew once two more transactions were kept since ours began. */
 static int
 overtaken(struct store *s, MDB_txn *txn)
 {
@@ -278,7 +282,8 @@ store_read(struct store *s, int (*step)(struct store *, MDB_txn *, void *), void
 /* ---- rows */
 
 int
-store_get(struct store *s, MDB_txn *txn, enum store_table table, struct str key, MDB_val *value)
+store_get(struct store *s, MDB_txn *txn, enum store_table table, struct str key,
+	  MDB_val *value)
 {
 	MDB_val k = store_val(key);
 
@@ -286,7 +291,8 @@ store_get(struct store *s, MDB_txn *txn, enum store_table table, struct str key,
 }
 
 int
-store_put(struct store *s, MDB_txn *txn, enum store_table table, struct str key, struct str value)
+store_put(struct store *s, MDB_txn *txn, enum store_table table, struct str key,
+	  struct str value)
 {
 	MDB_val k = store_val(key), v = store_val(value);
 
@@ -313,16 +319,19 @@ within(int rc, struct str prefix, const MDB_val *key)
 {
 	if (rc)
 		return rc;
-	return str_starts((struct str){ key->mv_data, key->mv_size }, prefix) ? 0 : MDB_NOTFOUND;
+	return str_starts((struct str){ key->mv_data, key->mv_size }, prefix)
+		       ? 0
+		       : MDB_NOTFOUND;
 }
 
 int
-store_seek(MDB_cursor *c, struct str from, struct str prefix, MDB_val *key, MDB_val *value)
+store_seek(MDB_cursor *c, struct str from, struct str prefix, MDB_val *key,
+	   MDB_val *value)
 {
 	*key = store_val(from);
 	/* A range may not begin with an empty key. */
-	return within(mdb_cursor_get(c, key, value, from.len ? MDB_SET_RANGE : MDB_FIRST), prefix,
-		      key);
+	return within(mdb_cursor_get(c, key, value, from.len ? MDB_SET_RANGE : MDB_FIRST),
+		      prefix, key);
 }
 
 int

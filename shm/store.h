@@ -28,6 +28,7 @@ enum store_failure {
 	STORE_FAIL_READONLY,            /* EROFS, EACCES */
 	STORE_FAIL_FOREIGN,             /* not ours, damaged, or of a later version */
 	STORE_FAIL_OTHER,
+	STORE_FAIL_REFUSED,             /* what was asked for cannot be done; nothing is wrong with the file */
 };
 
 /* Opens; makes it unless `readonly`. The map begins at 64 MiB, or twice the file, and grows by itself. NULL and a text

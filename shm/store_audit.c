@@ -5,7 +5,6 @@
 /* The oldest make room. */
 enum { AUDIT_MOST = 20000, ROW = 800 };
 
-
 static int
 expire(struct store *s, MDB_txn *txn, MDB_cursor *c)
 {
@@ -26,7 +25,8 @@ add(struct store *s, MDB_txn *txn, void *arg)
 {
 	const struct audit_row *r = arg;
 	char buf[ROW], key_buf[12];
-	struct pack p = pack_into(buf, sizeof(buf)), k = pack_into(key_buf, sizeof(key_buf));
+	struct pack p = pack_into(buf, sizeof(buf)),
+		    k = pack_into(key_buf, sizeof(key_buf));
 	uint32_t number = 0;
 	MDB_val key, value;
 	MDB_cursor *c;

@@ -7,7 +7,8 @@
 
 enum { CELLS = CELLS_SETS * CELLS_A_SET, QUOTAS = QUOTAS_SETS * QUOTAS_A_SET };
 
-/* In the shadow: nothing is stored; something is, by a keeper before us. Neither is the word of a cell. */
+/* In the shadow: nothing is stored; something is, by a keeper before us. Neither is the
+ * word of a cell. */
 #define NOTHING 0
 #define SOMETHING UINT64_MAX
 
@@ -20,10 +21,10 @@ struct change {
 struct side {
 	enum store_table table;
 	uint32_t count;
-	bool known;                     /* the shadow is what the store has */
-	bool learnt;                    /* … if the transaction is kept */
-	uint64_t *shadow;               /* the second word of each cell, as stored */
-	struct change *changes;         /* of the transaction that is open */
+	bool known;             /* the shadow is what the store has */
+	bool learnt;            /* … if the transaction is kept */
+	uint64_t *shadow;       /* the second word of each cell, as stored */
+	struct change *changes; /* of the transaction that is open */
 	size_t nchanges, room;
 };
 
@@ -87,13 +88,14 @@ change(struct side *d, uint32_t at, uint64_t word)
 	return 0;
 }
 
-/* ---- what belongs to all: under an empty key LMDB keeps nothing, so under one of a byte */
+/* ---- what belongs to all: under an empty key LMDB keeps nothing, so under one of a byte
+ */
 
 #define HEAD_KEY STR("!")
 
 struct head {
-	uint64_t key[2];                /* of the table's hash */
-	int64_t at;                     /* ns since 1970 */
+	uint64_t key[2]; /* of the table's hash */
+	int64_t at;      /* ns since 1970 */
 };
 
 static int
@@ -167,8 +169,8 @@ learn_cell(void *arg, uint32_t at, const struct cell *cell)
 	return 0;
 }
 
-/* The first time: what is stored under the same hash key is to be overwritten or deleted, under another one it
- * means nothing. */
+/* The first time: what is stored under the same hash key is to be overwritten or deleted,
+ * under another one it means nothing. */
 static int
 learn(struct store *s, MDB_txn *txn, struct side *d, const uint64_t key[2])
 {
@@ -190,11 +192,13 @@ struct save {
 	uint64_t horizon;
 };
 
-/* What is to be stored of a cell: false is nothing. *word is the second word as it is in the region. */
+/* What is to be stored of a cell: false is nothing. *word is the second word as it is in
+ * the region. */
 static bool
 rate_cell(const struct save *v, uint32_t at, uint64_t *word, struct cell *stored)
 {
-	if (!cells_cell(v->c->cells, at, stored->word) || stored->word[1] <= v->mono + v->horizon)
+	if (!cells_cell(v->c->cells, at, stored->word) ||
+	    stored->word[1] <= v->mono + v->horizon)
 		return false;
 	*word = stored->word[1];
 	stored->word[1] = (uint64_t)((int64_t)(*word - v->mono) + v->wall);
@@ -239,7 +243,8 @@ save_side(struct store *s, MDB_txn *txn, const struct save *v, struct side *d,
 		if (!rc)
 			rc = change(d, at, word);
 	}
-	/* The time of the whole is renewed only with something else: an idle gateway writes nothing. */
+	/* The time of the whole is renewed only with something else: an idle gateway
+	 * writes nothing. */
 	if (!rc && (d->nchanges || !d->known))
 		rc = store_put(s, txn, d->table, HEAD_KEY,
 			       (struct str){ (const char *)&h, sizeof(h) });
@@ -364,10 +369,12 @@ restore(struct store *s, MDB_txn *txn, void *arg)
 }
 
 int64_t
-checkpoint_restore(struct store *s, struct cells *cells, struct quotas *quotas, uint64_t mono_ns,
-		   int64_t wall_ns)
+checkpoint_restore(struct store *s, struct cells *cells, struct quotas *quotas,
+		   uint64_t mono_ns, int64_t wall_ns)
 {
-	struct restore r = { .cells = cells, .quotas = quotas, .mono = mono_ns, .wall = wall_ns };
+	struct restore r = {
+		.cells = cells, .quotas = quotas, .mono = mono_ns, .wall = wall_ns
+	};
 
 	return store_read(s, restore, &r) < 0 ? -1 : r.count;
 }

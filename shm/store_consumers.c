@@ -1,12 +1,9 @@
 #include "shm/store_consumers.h"
 
-#include <errno.h>
-#include <stdio.h>
-
 #include "shm/store_inside.h"
 
-/* Texts are stored as long as they are, and a key's id not at all: a million consumers with a
- * key each are some 200 MB, and a lookup touches less. */
+/* Texts are stored as long as they are, and a key's id not at all: a million consumers
+ * with a key each are some 200 MB, and a lookup touches less. */
 enum { ROW = 640, INDEX = CONSUMER_NAME + 8 + sizeof(struct digest) };
 
 static struct str
@@ -90,38 +87,6 @@ unpack_key(struct key_row *r, MDB_val digest, MDB_val row)
 	return u.bad ? MDB_CORRUPTED : 0;
 }
 
-static struct str
-pack_plan(void *buf, const struct plan_row *r)
-{
-	struct pack p = pack_into(buf, ROW);
-
-	pack_varint(&p, r->burst);
-	pack_varint(&p, (uint64_t)r->created);
-	pack_varint(&p, (uint64_t)r->changed);
-	pack_chars(&p, r->rate, sizeof(r->rate) - 1);
-	pack_chars(&p, r->quota, sizeof(r->quota) - 1);
-	pack_chars(&p, r->zone, sizeof(r->zone) - 1);
-	return pack_done(&p);
-}
-
-static int
-unpack_plan(struct plan_row *r, MDB_val name, MDB_val row)
-{
-	struct unpack u = store_unpack(row);
-
-	memset(r, 0, sizeof(*r));
-	if (name.mv_size >= sizeof(r->name))
-		return MDB_CORRUPTED;
-	memcpy(r->name, name.mv_data, name.mv_size);
-	r->burst = unpack_varint(&u);
-	r->created = (int64_t)unpack_varint(&u);
-	r->changed = (int64_t)unpack_varint(&u);
-	unpack_chars(&u, r->rate, sizeof(r->rate));
-	unpack_chars(&u, r->quota, sizeof(r->quota));
-	unpack_chars(&u, r->zone, sizeof(r->zone));
-	return u.bad ? MDB_CORRUPTED : 0;
-}
-
 /* ---- finding */
 
 struct find {
@@ -149,16 +114,6 @@ find_consumer(struct store *s, MDB_txn *txn, void *arg)
 	return rc ? rc : unpack_consumer(f->row, store_val(f->key), value);
 }
 
-static int
-find_plan(struct store *s, MDB_txn *txn, void *arg)
-{
-	struct find *f = arg;
-	MDB_val value;
-	int rc = store_get(s, txn, TABLE_PLANS, f->key, &value);
-
-	return rc ? rc : unpack_plan(f->row, store_val(f->key), value);
-}
-
 int
 store_key_find(struct store *s, const struct digest *d, struct key_row *row)
 {
@@ -169,8 +124,8 @@ store_key_find(struct store *s, const struct digest *d, struct key_row *row)
 
 /* A name that no row can have is not there. */
 static int
-find_named(struct store *s, int (*step)(struct store *, MDB_txn *, void *), const char *name,
-	   void *row)
+find_named(struct store *s, int (*step)(struct store *, MDB_txn *, void *),
+	   const char *name, void *row)
 {
 	struct find f = { str_of(name), row };
 
@@ -181,12 +136,6 @@ int
 store_consumer_find(struct store *s, const char *name, struct consumer_row *row)
 {
 	return find_named(s, find_consumer, name, row);
-}
-
-int
-store_plan_find(struct store *s, const char *name, struct plan_row *row)
-{
-	return find_named(s, find_plan, name, row);
 }
 
 /* ---- keys */
@@ -213,7 +162,8 @@ index_key(void *buf, const struct key_row *r)
 	return pack_done(&p);
 }
 
-/* Calls fn for each key of a consumer, by creation; fn may write the row, not the index. */
+/* Calls fn for each key of a consumer, by creation; fn may write the row, not the index.
+ */
 static int
 each_key(struct store *s, MDB_txn *txn, struct str consumer,
 	 int (*fn)(struct store *, MDB_txn *, void *, struct key_row *), void *arg)
@@ -291,8 +241,11 @@ put_key(struct store *s, MDB_txn *txn, void *arg)
 	struct consumer_row consumer;
 	struct find f = { name_of(r.consumer), &consumer };
 	char buf[ROW];
-	int rc = find_consumer(s, txn, &f);
+	int rc;
 
+	if (!*r.consumer)
+		return store_refuse(s, "a key needs a consumer");
+	rc = find_consumer(s, txn, &f);
 	if (!rc) {
 		r.state = (r.state & ~(uint32_t)CONSUMER_SUSPENDED) |
 			  (consumer.state & CONSUMER_SUSPENDED);
@@ -302,14 +255,14 @@ put_key(struct store *s, MDB_txn *txn, void *arg)
 		return rc;
 	}
 	rc = place_key(s, txn, &r);
-	return rc ? rc : store_put(s, txn, TABLE_KEYS, digest_str(&r.digest), pack_key(buf, &r));
+	return rc ? rc
+		  : store_put(s, txn, TABLE_KEYS, digest_str(&r.digest),
+			      pack_key(buf, &r));
 }
 
 int
 store_key_put(struct store *s, const struct key_row *row)
 {
-	if (!name_of(row->consumer).len)
-		return store_fail(s, store_refuse(s, "a key needs a consumer"));
 	return store_write(s, put_key, (void *)(uintptr_t)row);
 }
 
@@ -346,10 +299,12 @@ update_key(struct store *s, MDB_txn *txn, void *arg, struct key_row *key)
 	const struct consumer_row *r = arg;
 	char buf[ROW];
 
-	key->state = (key->state & ~(uint32_t)CONSUMER_SUSPENDED) | (r->state & CONSUMER_SUSPENDED);
+	key->state = (key->state & ~(uint32_t)CONSUMER_SUSPENDED) |
+		     (r->state & CONSUMER_SUSPENDED);
 	if (!r->of_file)
 		memcpy(key->plan, r->plan, sizeof(key->plan));
-	return store_put(s, txn, TABLE_KEYS, digest_str(&key->digest), pack_key(buf, key));
+	return store_put(s, txn, TABLE_KEYS, digest_str(&key->digest),
+			 pack_key(buf, key));
 }
 
 static int
@@ -357,7 +312,8 @@ put_consumer(struct store *s, MDB_txn *txn, void *arg)
 {
 	struct consumer_row *r = arg;
 	char buf[ROW];
-	int rc = store_put(s, txn, TABLE_CONSUMERS, name_of(r->name), pack_consumer(buf, r));
+	int rc = store_put(s, txn, TABLE_CONSUMERS, name_of(r->name),
+			   pack_consumer(buf, r));
 
 	return rc ? rc : each_key(s, txn, name_of(r->name), update_key, r);
 }
@@ -365,8 +321,6 @@ put_consumer(struct store *s, MDB_txn *txn, void *arg)
 int
 store_consumer_put(struct store *s, const struct consumer_row *row)
 {
-	if (!name_of(row->name).len)
-		return store_fail(s, store_refuse(s, "a consumer needs a name"));
 	return store_write(s, put_consumer, (void *)(uintptr_t)row);
 }
 
@@ -417,55 +371,11 @@ store_consumer_drop(struct store *s, const char *name)
 	return store_write(s, drop_consumer, &f) < 0 ? -1 : found;
 }
 
-/* ---- plans */
-
-static int
-put_plan(struct store *s, MDB_txn *txn, void *arg)
-{
-	const struct plan_row *r = arg;
-	char buf[ROW];
-
-	return store_put(s, txn, TABLE_PLANS, name_of(r->name), pack_plan(buf, r));
-}
-
-int
-store_plan_put(struct store *s, const struct plan_row *row)
-{
-	if (!name_of(row->name).len)
-		return store_fail(s, store_refuse(s, "a plan needs a name"));
-	return store_write(s, put_plan, (void *)(uintptr_t)row);
-}
-
-static int
-drop_plan(struct store *s, MDB_txn *txn, void *arg)
-{
-	struct find *f = arg;
-	MDB_val value;
-	int rc = store_get(s, txn, TABLE_PLANS, f->key, &value);
-
-	*(int *)f->row = !rc;
-	if (rc)
-		return rc == MDB_NOTFOUND ? 0 : rc;
-	return store_del(s, txn, TABLE_PLANS, f->key);
-}
-
-int
-store_plan_drop(struct store *s, const char *name)
-{
-	int found;
-	struct find f = { str_of(name), &found };
-
-	if (!f.key.len || f.key.len >= CONSUMER_NAME)
-		return 0;
-	return store_write(s, drop_plan, &f) < 0 ? -1 : found;
-}
-
 /* ---- walking */
 
 struct walk {
 	struct str from;
 	bool (*consumer)(void *, const struct consumer_row *);
-	bool (*plan)(void *, const struct plan_row *);
 	bool (*key)(void *, const struct key_row *);
 	void *arg;
 };
@@ -482,7 +392,8 @@ walk_consumers(struct store *s, MDB_txn *txn, void *arg)
 	if (rc)
 		return rc;
 	rc = store_seek(c, w->from, STR_NONE, &key, &value);
-	if (!rc && w->from.len && str_eq(w->from, (struct str){ key.mv_data, key.mv_size }))
+	if (!rc && w->from.len &&
+	    str_eq(w->from, (struct str){ key.mv_data, key.mv_size }))
 		rc = store_next(c, STR_NONE, &key, &value);
 	for (; !rc; rc = store_next(c, STR_NONE, &key, &value)) {
 		rc = unpack_consumer(&row, key, value);
@@ -497,38 +408,11 @@ int
 store_consumers(struct store *s, const char *after,
 		bool (*fn)(void *, const struct consumer_row *), void *arg)
 {
-	struct walk w = { .from = str_first(str_of(after), 500), .consumer = fn, .arg = arg };
+	struct walk w = { .from = str_first(str_of(after), 500),
+			  .consumer = fn,
+			  .arg = arg };
 
 	return store_read(s, walk_consumers, &w) < 0 ? -1 : 0;
-}
-
-static int
-walk_plans(struct store *s, MDB_txn *txn, void *arg)
-{
-	const struct walk *w = arg;
-	struct plan_row row;
-	MDB_val key, value;
-	MDB_cursor *c;
-	int rc = store_cursor(s, txn, TABLE_PLANS, &c);
-
-	if (rc)
-		return rc;
-	for (rc = store_seek(c, STR_NONE, STR_NONE, &key, &value); !rc;
-	     rc = store_next(c, STR_NONE, &key, &value)) {
-		rc = unpack_plan(&row, key, value);
-		if (rc || !w->plan(w->arg, &row))
-			break;
-	}
-	mdb_cursor_close(c);
-	return rc;
-}
-
-int
-store_plans(struct store *s, bool (*fn)(void *, const struct plan_row *), void *arg)
-{
-	struct walk w = { .plan = fn, .arg = arg };
-
-	return store_read(s, walk_plans, &w) < 0 ? -1 : 0;
 }
 
 static int
@@ -550,8 +434,8 @@ walk_keys(struct store *s, MDB_txn *txn, void *arg)
 }
 
 int
-store_keys(struct store *s, const char *consumer, bool (*fn)(void *, const struct key_row *),
-	   void *arg)
+store_keys(struct store *s, const char *consumer,
+	   bool (*fn)(void *, const struct key_row *), void *arg)
 {
 	struct walk w = { .from = str_of(consumer), .key = fn, .arg = arg };
 

@@ -105,10 +105,13 @@ int store_resize(struct store *, size_t size);
 /* Looks for tables that were not there when a reader opened. */
 void store_tables_again(struct store *);
 
-/* Reads how the file begins, and all that hangs on it, before LMDB maps it: what LMDB is given it trusts, and a reference
- * to beyond the file's end would be SIGBUS. 0; ENOENT: there is none, or it is empty; MDB_INVALID: not LMDB's;
- * MDB_VERSION_MISMATCH; MDB_CORRUPTED: damaged; an errno. `whole`: down to each row. *bytes: how long the file is to be (may
- * be more than it is: the last pages need never have been written). */
-int store_check(const char *path, bool whole, uint64_t *bytes);
+/* Looks at a file before LMDB maps it. LMDB trusts what it is given: a reference to beyond the file's end would be SIGBUS,
+ * another wrong one anything at all. Follows the references of all pages, and of free pages (CHECK_ROWS); of branches
+ * only, which are one page in a hundred; or reads only how the file begins. It does not see a value that has
+ * changed within its bytes. 0; ENOENT: there is none, or it is empty; MDB_INVALID: not LMDB's, or not ours;
+ * MDB_VERSION_MISMATCH; MDB_CORRUPTED: damaged; an errno. *bytes: how long the file is to be (may be more than it
+ * is: the last pages need never have been written; then all is looked at). */
+enum store_check { CHECK_HEAD, CHECK_BRANCHES, CHECK_ROWS };
+int store_check(const char *path, enum store_check, uint64_t *bytes);
 
 #endif

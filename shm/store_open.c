@@ -8,8 +8,8 @@
 #include "shm/store_inside.h"
 
 #define MAP_LEAST ((size_t)64 << 20)
-/* A file larger than this is checked down to its branches only, which are one page in a hundred: a million
- * consumers cost no start-up time. */
+/* A file larger than this is checked down to its branches only, which are one page in a
+ * hundred: a million consumers cost no start-up time. */
 #define WHOLE_MOST ((uint64_t)64 << 20)
 
 static const char magic[] = "postern state";
@@ -19,25 +19,27 @@ static const struct table {
 	unsigned flags;
 	uint32_t version;
 } tables[TABLES] = {
-	[TABLE_META]         = { "meta",         0,              1 },
-	[TABLE_REVISIONS]    = { "revisions",    MDB_INTEGERKEY, 1 },
-	[TABLE_CONSUMERS]    = { "consumers",    0,              1 },
-	[TABLE_KEYS]         = { "keys",         0,              1 },
-	[TABLE_CONSUMER_KEYS] = { "consumer_keys", 0,            1 },
-	[TABLE_PLANS]        = { "plans",        0,              1 },
-	[TABLE_AUDIT]        = { "audit",        0,              1 },
-	[TABLE_USAGE]        = { "usage",        0,              1 },
-	[TABLE_ROLLUPS]      = { "rollups",      0,              1 },
-	[TABLE_BOOKED]       = { "booked",       0,              1 },
-	[TABLE_CELLS]        = { "cells",        0,              1 },
-	[TABLE_QUOTAS]       = { "quotas",       0,              1 },
-	[TABLE_RECORDS]      = { "records",      0,              1 },
-	[TABLE_RECORD_TEXTS] = { "record_texts", 0,              1 },
-	[TABLE_RECORD_TIMES] = { "record_times", 0,              1 },
+	/* clang-format off */
+	[TABLE_META]          = { "meta",          0,              1 },
+	[TABLE_REVISIONS]     = { "revisions",     MDB_INTEGERKEY, 1 },
+	[TABLE_CONSUMERS]     = { "consumers",     0,              1 },
+	[TABLE_KEYS]          = { "keys",          0,              1 },
+	[TABLE_CONSUMER_KEYS] = { "consumer_keys", 0,              1 },
+	[TABLE_PLANS]         = { "plans",         0,              1 },
+	[TABLE_AUDIT]         = { "audit",         0,              1 },
+	[TABLE_USAGE]         = { "usage",         0,              1 },
+	[TABLE_ROLLUPS]       = { "rollups",       0,              1 },
+	[TABLE_BOOKED]        = { "booked",        0,              1 },
+	[TABLE_CELLS]         = { "cells",         0,              1 },
+	[TABLE_QUOTAS]        = { "quotas",        0,              1 },
+	[TABLE_RECORDS]       = { "records",       0,              1 },
+	[TABLE_RECORD_TEXTS]  = { "record_texts",  0,              1 },
+	[TABLE_RECORD_TIMES]  = { "record_times",  0,              1 },
+	/* clang-format on */
 };
 
-/* Whether a file without our `meta` may become ours: it is empty, or of the first release, which kept
- * nothing but revisions. */
+/* Whether a file without our `meta` may become ours: it is empty, or of the first
+ * release, which kept nothing but revisions. */
 static int
 adoptable(MDB_txn *txn, MDB_dbi names)
 {
@@ -49,7 +51,8 @@ adoptable(MDB_txn *txn, MDB_dbi names)
 	if (rc)
 		return rc;
 	while (!(rc = mdb_cursor_get(c, &key, &value, MDB_NEXT)))
-		if (key.mv_size != strlen("revisions") || memcmp(key.mv_data, "revisions", key.mv_size))
+		if (key.mv_size != strlen("revisions") ||
+		    memcmp(key.mv_data, "revisions", key.mv_size))
 			break;
 	mdb_cursor_close(c);
 	if (rc != MDB_NOTFOUND)
@@ -58,16 +61,15 @@ adoptable(MDB_txn *txn, MDB_dbi names)
 	return rc == MDB_NOTFOUND ? 0 : rc ? MDB_INVALID : 0;
 }
 
-/* The versions in `meta`: none above ours, and of a table that we know. *all: none is missing. */
+/* The versions in `meta`: none above ours, and of a table that we know. *all: none is
+ * missing. */
 static int
 read_versions(MDB_txn *txn, MDB_dbi meta, bool *all)
 {
-	MDB_val key = { sizeof(magic) - 1, (void *)(uintptr_t)"magic" }, value;
-	int rc;
+	MDB_val key = store_val(STR("magic")), value;
+	int rc = mdb_get(txn, meta, &key, &value);
 
 	*all = true;
-	key.mv_size = strlen("magic");
-	rc = mdb_get(txn, meta, &key, &value);
 	if (rc)
 		return rc == MDB_NOTFOUND ? MDB_INVALID : rc;
 	if (value.mv_size != strlen(magic) || memcmp(value.mv_data, magic, value.mv_size))
@@ -75,7 +77,7 @@ read_versions(MDB_txn *txn, MDB_dbi meta, bool *all)
 	for (int i = 0; i < TABLES; i++) {
 		struct unpack u;
 
-		key = (MDB_val){ strlen(tables[i].name), (void *)(uintptr_t)tables[i].name };
+		key = store_val(str_of(tables[i].name));
 		rc = mdb_get(txn, meta, &key, &value);
 		if (rc && rc != MDB_NOTFOUND)
 			return rc;
@@ -127,7 +129,8 @@ open_tables(struct store *s, bool make)
 		return rc;
 	s->partial = false;
 	for (int i = 0; i < TABLES && !rc; i++) {
-		rc = mdb_dbi_open(txn, tables[i].name, tables[i].flags | (make ? MDB_CREATE : 0),
+		rc = mdb_dbi_open(txn, tables[i].name,
+				  tables[i].flags | (make ? MDB_CREATE : 0),
 				  &s->table[i]);
 		if (rc == MDB_NOTFOUND && !make) {
 			s->table[i] = 0;
@@ -186,8 +189,8 @@ open_env(struct store *s, unsigned flags)
 	return rc;
 }
 
-/* The last pages of a file need never have been written; LMDB does not look at them, but the next check of
- * a reader would wonder. */
+/* The last pages of a file need never have been written; LMDB does not look at them, but
+ * the next check of a reader would wonder. */
 static int
 extend(struct store *s, uint64_t bytes)
 {
@@ -203,14 +206,19 @@ extend(struct store *s, uint64_t bytes)
 static int
 open_file(struct store *s)
 {
-	unsigned flags = MDB_NOSUBDIR | MDB_NOTLS | MDB_NORDAHEAD | (s->readonly ? MDB_RDONLY : 0);
+	unsigned flags =
+		MDB_NOSUBDIR | MDB_NOTLS | MDB_NORDAHEAD | (s->readonly ? MDB_RDONLY : 0);
 	struct stat st = { .st_size = 0 };
 	uint64_t bytes = 0;
 	bool all;
 	int rc;
 
 	stat(s->path, &st);
-	rc = store_check(s->path, !s->readonly && (uint64_t)st.st_size <= WHOLE_MOST, &bytes);
+	rc = store_check(s->path,
+			 s->readonly                          ? CHECK_HEAD
+			 : (uint64_t)st.st_size <= WHOLE_MOST ? CHECK_ROWS
+							      : CHECK_BRANCHES,
+			 &bytes);
 	if (rc && (rc != ENOENT || s->readonly))
 		return rc;
 	s->size = MAP_LEAST;

@@ -4,12 +4,15 @@
 
 #include "shm/store_inside.h"
 
-/* A row: sizeof(struct record) of who wrote it; the record; then index and name of each series that it mentions. */
+/* A row: sizeof(struct record) of who wrote it; the record; then index and name of each
+ * series that it mentions. */
 enum {
 	NAMES = 4 + 2 * RECORD_ATTEMPTS + RECORD_MISSES + 2 * RECORD_NOTES,
 	NAME = 4 + 2 + sizeof(((struct series_name *)0)->name),
 	ROW = 8 + RECORD_SIZE_MAX + NAMES * NAME,
-	ID = 16, TEXT = 64, TEXT_KEY = 1 + TEXT + 8 + ID
+	ID = 16,
+	TEXT = 64,
+	TEXT_KEY = 1 + TEXT + 8 + ID
 };
 
 struct names {
@@ -54,7 +57,8 @@ name_in(const struct stats *stats, uint32_t series)
 	if (!stats || series >= series_count(stats))
 		return STR_NONE;
 	n = &stats->names[series];
-	return (struct str){ n->name, n->len < sizeof(n->name) ? n->len : sizeof(n->name) };
+	return (struct str){ n->name,
+			     n->len < sizeof(n->name) ? n->len : sizeof(n->name) };
 }
 
 static struct str
@@ -108,11 +112,13 @@ whole(const struct record *r, size_t size)
 {
 	size_t need = sizeof(*r);
 
-	if (size < need || size > RECORD_SIZE_MAX || r->size != size || r->notes > RECORD_NOTES ||
-	    r->attempts > RECORD_ATTEMPTS || r->misses > RECORD_MISSES)
+	if (size < need || size > RECORD_SIZE_MAX || r->size != size ||
+	    r->notes > RECORD_NOTES || r->attempts > RECORD_ATTEMPTS ||
+	    r->misses > RECORD_MISSES)
 		return false;
-	need += r->notes * sizeof(struct record_note) + r->method_len + r->host_len + r->path_len +
-		r->client_len + r->id_len + r->key_len + r->consumer_len + r->plan_len;
+	need += r->notes * sizeof(struct record_note) + r->method_len + r->host_len +
+		r->path_len + r->client_len + r->id_len + r->key_len + r->consumer_len +
+		r->plan_len;
 	return need <= size;
 }
 
@@ -144,7 +150,8 @@ union buffer {
 
 /* ---- adding */
 
-/* Out of all three tables; the row itself may be of another layout, and then its text stays behind. */
+/* Out of all three tables; the row itself may be of another layout, and then its text
+ * stays behind. */
 static int
 drop(struct store *s, MDB_txn *txn, struct str id)
 {
@@ -162,7 +169,8 @@ drop(struct store *s, MDB_txn *txn, struct str id)
 
 		rc = store_del(s, txn, TABLE_RECORD_TIMES, time_key(buf, &old.record));
 		if (!rc && text.len)
-			rc = store_del(s, txn, TABLE_RECORD_TEXTS, text_key(buf, &old.record, text));
+			rc = store_del(s, txn, TABLE_RECORD_TEXTS,
+				       text_key(buf, &old.record, text));
 	} else if (rc == MDB_NOTFOUND) {
 		rc = 0;
 	}
@@ -198,7 +206,8 @@ add(struct store *s, MDB_txn *txn, void *arg)
 	if (!rc)
 		rc = store_put(s, txn, TABLE_RECORD_TIMES, time_key(buf, r), STR_NONE);
 	if (!rc && text.len)
-		rc = store_put(s, txn, TABLE_RECORD_TEXTS, text_key(buf, r, text), STR_NONE);
+		rc = store_put(s, txn, TABLE_RECORD_TEXTS, text_key(buf, r, text),
+			       STR_NONE);
 	return rc;
 }
 
@@ -207,8 +216,9 @@ store_record_add(struct store *s, const struct record *r, const struct stats *na
 {
 	struct add a = { r, names };
 
+	/* What a dying worker has written half is nothing to keep, nor to fail for. */
 	if (!whole(r, r->size))
-		return store_fail(s, store_refuse(s, "not a whole record"));
+		return 0;
 	return store_write(s, add, &a);
 }
 
@@ -281,7 +291,8 @@ find(struct store *s, MDB_txn *txn, void *arg)
 	if (rc == MDB_NOTFOUND) {
 		rc = find_text(s, txn, f->text, id);
 		if (!rc)
-			rc = store_get(s, txn, TABLE_RECORDS, (struct str){ id, ID }, &value);
+			rc = store_get(s, txn, TABLE_RECORDS, (struct str){ id, ID },
+				       &value);
 	}
 	if (!rc)
 		rc = unpack_record(value, &record.record, &found.names);
@@ -361,7 +372,8 @@ expire(struct store *s, MDB_txn *txn, void *arg)
 		rc = drop(s, txn, (struct str){ time + 8, ID });
 		/* One that its record does not know of. */
 		if (!rc)
-			rc = store_del(s, txn, TABLE_RECORD_TIMES, (struct str){ time, sizeof(time) });
+			rc = store_del(s, txn, TABLE_RECORD_TIMES,
+				       (struct str){ time, sizeof(time) });
 		if (rc)
 			break;
 	}

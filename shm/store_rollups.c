@@ -5,7 +5,8 @@
 enum { KEY = 300, ROW = 10 * 10 + HISTOGRAM_BUCKETS * 7, NAME = 256 };
 
 static struct str
-rollup_key(void *buf, enum usage_level level, enum rollup_kind kind, int64_t begin, struct str name)
+rollup_key(void *buf, enum usage_level level, enum rollup_kind kind, int64_t begin,
+	   struct str name)
 {
 	struct pack p = pack_into(buf, KEY);
 
@@ -97,7 +98,8 @@ add(struct store *s, MDB_txn *txn, void *arg)
 		return store_refuse(s, "a rollup of no time, or of a name too long");
 	for (int level = USAGE_MINUTE; level <= USAGE_DAY; level++) {
 		char key_buf[KEY], row[ROW];
-		struct str key = rollup_key(key_buf, level, a->kind, usage_begin(level, a->at), a->name);
+		struct str key = rollup_key(key_buf, level, a->kind,
+					    usage_begin(level, a->at), a->name);
 		struct rollup_sum sum;
 		MDB_val value;
 		int rc = store_get(s, txn, TABLE_ROLLUPS, key, &value);
@@ -147,7 +149,8 @@ walk(struct store *s, MDB_txn *txn, void *arg)
 
 	if (rc)
 		return rc;
-	rc = store_seek(c, rollup_key(buf, w->level, w->kind, w->from, w->name), prefix, &key, &value);
+	rc = store_seek(c, rollup_key(buf, w->level, w->kind, w->from, w->name), prefix,
+			&key, &value);
 	while (!rc) {
 		struct unpack u = unpack_from((char *)key.mv_data + sizeof(bytes),
 					      key.mv_size - sizeof(bytes));
@@ -158,13 +161,14 @@ walk(struct store *s, MDB_txn *txn, void *arg)
 			rc = MDB_CORRUPTED;
 		if (rc || row.begin >= w->to)
 			break;
-		/* Of one name: not through all the others of a window, but on to its row. */
+		/* Of one name: not through all the others of a window, but on to its row.
+		 */
 		int order = w->name.len ? store_order(row.name, w->name) : 0;
 
 		if (order) {
 			rc = store_seek(c,
-					rollup_key(buf, w->level, w->kind, row.begin + (order > 0),
-						   w->name),
+					rollup_key(buf, w->level, w->kind,
+						   row.begin + (order > 0), w->name),
 					prefix, &key, &value);
 			continue;
 		}
@@ -178,8 +182,9 @@ walk(struct store *s, MDB_txn *txn, void *arg)
 }
 
 int
-store_rollups(struct store *s, enum usage_level level, enum rollup_kind kind, int64_t from,
-	      int64_t to, struct str name, bool (*fn)(void *, const struct rollup_row *), void *arg)
+store_rollups(struct store *s, enum usage_level level, enum rollup_kind kind,
+	      int64_t from, int64_t to, struct str name,
+	      bool (*fn)(void *, const struct rollup_row *), void *arg)
 {
 	struct walk w = { level, kind, from < 0 ? 0 : from, to, name, fn, arg };
 
@@ -204,7 +209,9 @@ rollup_quantile(const struct rollup_sum *sum, double share)
 
 		if (n && (double)(before + n) >= wanted) {
 			double low = (double)histogram_floor(i);
-			double width = i + 1 < HISTOGRAM_BUCKETS ? (double)histogram_floor(i + 1) - low : 0;
+			double width = i + 1 < HISTOGRAM_BUCKETS
+					       ? (double)histogram_floor(i + 1) - low
+					       : 0;
 			double into = (wanted - (double)before) / (double)n;
 
 			return (uint64_t)(low + width * (into > 0 ? into : 0));

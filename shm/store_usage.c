@@ -19,7 +19,8 @@ usage_begin(enum usage_level level, int64_t t)
 /* ---- usage */
 
 static struct str
-usage_key(void *buf, enum usage_level level, int64_t begin, struct str consumer, struct str service)
+usage_key(void *buf, enum usage_level level, int64_t begin, struct str consumer,
+	  struct str service)
 {
 	struct pack p = pack_into(buf, KEY);
 
@@ -78,8 +79,8 @@ add_usage(struct store *s, MDB_txn *txn, void *arg)
 		return store_refuse(s, "usage of no time, or of a name too long");
 	for (int level = USAGE_MINUTE; level <= USAGE_DAY; level++) {
 		char key_buf[KEY], row[SUM_ROW];
-		struct str key = usage_key(key_buf, level, usage_begin(level, a->at), a->consumer,
-					   a->service);
+		struct str key = usage_key(key_buf, level, usage_begin(level, a->at),
+					   a->consumer, a->service);
 		struct usage_sum sum = { 0 };
 		MDB_val value;
 		int rc = store_get(s, txn, TABLE_USAGE, key, &value);
@@ -131,8 +132,8 @@ walk_usage(struct store *s, MDB_txn *txn, void *arg)
 
 	if (rc)
 		return rc;
-	rc = store_seek(c, usage_key(buf, w->level, w->from, w->consumer, w->service), prefix, &key,
-			&value);
+	rc = store_seek(c, usage_key(buf, w->level, w->from, w->consumer, w->service),
+			prefix, &key, &value);
 	while (!rc) {
 		struct unpack u = store_unpack(key);
 
@@ -144,14 +145,16 @@ walk_usage(struct store *s, MDB_txn *txn, void *arg)
 			rc = MDB_CORRUPTED;
 		if (rc || row.begin >= w->to)
 			break;
-		/* Of one consumer: not all the others of the window, but on to its row. */
+		/* Of one consumer: not all the others of the window, but on to its row.
+		 */
 		int order = w->consumer.len ? store_order(row.consumer, w->consumer) : 0;
 
 		if (order) {
 			int64_t begin = row.begin + (order > 0);
 
-			rc = store_seek(c, usage_key(buf, w->level, begin, w->consumer, STR_NONE),
-					prefix, &key, &value);
+			rc = store_seek(
+				c, usage_key(buf, w->level, begin, w->consumer, STR_NONE),
+				prefix, &key, &value);
 			continue;
 		}
 		if (!w->service.len || str_eq(row.service, w->service)) {
@@ -166,10 +169,13 @@ walk_usage(struct store *s, MDB_txn *txn, void *arg)
 }
 
 int
-store_usage(struct store *s, enum usage_level level, int64_t from, int64_t to, struct str consumer,
-	    struct str service, bool (*fn)(void *, const struct usage_row *), void *arg)
+store_usage(struct store *s, enum usage_level level, int64_t from, int64_t to,
+	    struct str consumer, struct str service,
+	    bool (*fn)(void *, const struct usage_row *), void *arg)
 {
-	struct usage_walk w = { level, from < 0 ? 0 : from, to, consumer, service, fn, arg };
+	struct usage_walk w = {
+		level, from < 0 ? 0 : from, to, consumer, service, fn, arg
+	};
 
 	if (!names_fit(consumer, service))
 		return 0;
@@ -180,8 +186,8 @@ store_usage(struct store *s, enum usage_level level, int64_t from, int64_t to, s
 
 /* Deletes what begins with `prefix` and then with a time before `before`. */
 static int
-expire(struct store *s, MDB_txn *txn, enum store_table table, struct str prefix, int64_t before,
-       int *left)
+expire(struct store *s, MDB_txn *txn, enum store_table table, struct str prefix,
+       int64_t before, int *left)
 {
 	MDB_val key, value;
 	MDB_cursor *c;
@@ -190,7 +196,8 @@ expire(struct store *s, MDB_txn *txn, enum store_table table, struct str prefix,
 	if (rc)
 		return rc;
 	while (*left > 0 && !(rc = store_seek(c, prefix, prefix, &key, &value))) {
-		struct unpack u = unpack_from((char *)key.mv_data + prefix.len, key.mv_size - prefix.len);
+		struct unpack u = unpack_from((char *)key.mv_data + prefix.len,
+					      key.mv_size - prefix.len);
 
 		if ((int64_t)unpack_be64(&u) >= before)
 			break;
@@ -221,7 +228,8 @@ expire_all(struct store *s, MDB_txn *txn, void *arg)
 	for (int kind = ROLLUP_SERVICE; kind <= ROLLUP_CONSUMER && !rc; kind++) {
 		char prefix[] = { level, (char)kind };
 
-		rc = expire(s, txn, TABLE_ROLLUPS, (struct str){ prefix, 2 }, e->before, &e->left);
+		rc = expire(s, txn, TABLE_ROLLUPS, (struct str){ prefix, 2 }, e->before,
+			    &e->left);
 	}
 	return rc;
 }
