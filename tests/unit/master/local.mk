@@ -24,3 +24,7 @@ check_PROGRAMS += tests/unit/master/test_window
 tests_unit_master_test_window_SOURCES = tests/unit/master/test_window.c
 tests_unit_master_test_window_LDADD = $(UNIT_LIBS_master)
 TESTS += tests/unit/master/test_window
+check_PROGRAMS += tests/unit/master/test_top
+tests_unit_master_test_top_SOURCES = tests/unit/master/test_top.c
+tests_unit_master_test_top_LDADD = $(UNIT_LIBS_master)
+TESTS += tests/unit/master/test_top
