@@ -169,7 +169,7 @@ print_caret(const struct diag_file *f, struct where w, FILE *out)
 {
 	struct str line = line_of(f, w.line);
 
-	if (!line.at || !w.column || w.column > line.len + 1)
+	if (!line.at || !w.len || !w.column || w.column > line.len + 1)
 		return;
 
 	size_t from, place = w.column - 1;

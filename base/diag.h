@@ -23,7 +23,7 @@
 struct where {
 	const char *file;               /* as shown; NULL: no place */
 	uint32_t line, column;          /* from 1; columns are bytes */
-	uint32_t len;                   /* bytes underlined */
+	uint32_t len;                   /* bytes underlined; 0: the line is not shown, there is a secret in it */
 };
 
 enum diag_level { DIAG_ERROR, DIAG_WARNING, DIAG_NOTE };

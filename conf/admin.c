@@ -113,14 +113,16 @@ static void
 check_admin(struct conf_load *l, const struct conf_node *n, const struct conf_admin *a)
 {
 	const struct conf_node *token = conf_member(n, "token");
+	struct where unseen = token ? conf_name_where(token) : (struct where){ 0 };
 
+	unseen.len = 0;
 	if (a->http.text.len && !loopback(a->http.text) && !a->token.len)
 		conf_warn(l, 237, a->http.where,
 			  "whoever reaches \"%.*s\" can read metrics, usage and the names "
 			  "of consumers; set token, or listen on 127.0.0.1",
 			  STR_ARG(a->http.text));
 	if (token && a->token.at && a->token.len < TOKEN_LEAST)
-		conf_warn(l, 238, conf_name_where(token),
+		conf_warn(l, 238, unseen,
 			  "a token of %zu bytes can be guessed; openssl rand -hex 32 makes "
 			  "a good one",
 			  a->token.len);

@@ -117,9 +117,12 @@ keys_parse(struct conf_load *l, const struct conf_node *n, struct str text,
 	for (size_t i = 0; i < all.n; i++) {
 		struct digest d;
 		const char *error = all.at[i].at ? key_error(all.at[i], &d) : NULL;
+		struct where unseen = all.where[i];
 
+		/* It may be the key itself. */
+		unseen.len = 0;
 		if (error)
-			conf_error(l, 233, all.where[i], "%s", error);
+			conf_error(l, 233, unseen, "%s", error);
 		if (error || !all.at[i].at) {
 			result = -1;
 			continue;

@@ -72,8 +72,11 @@ secret_read(struct conf_load *l, const struct conf_node *n, struct str text,
 		*out = arena_str(l->image, str_of(value));
 		return 0;
 	}
+	struct where unseen = conf_where(n);
+
+	unseen.len = 0;
 	if (n->source->readable_by_all)
-		conf_warn(l, 226, conf_where(n),
+		conf_warn(l, 226, unseen,
 			  "a secret stands in a file that everybody may read; write "
 			  "\"file:/path\", \"cred:NAME\" or \"env:NAME\"");
 	*out = text;

@@ -18,6 +18,21 @@ tests_unit_conf_test_load_SOURCES = tests/unit/conf/test_load.c tests/unit/conf/
 tests_unit_conf_test_load_LDADD = $(UNIT_LIBS_conf)
 TESTS += tests/unit/conf/test_load
 
+check_PROGRAMS += tests/unit/conf/test_windows
+tests_unit_conf_test_windows_SOURCES = tests/unit/conf/test_windows.c
+tests_unit_conf_test_windows_LDADD = $(UNIT_LIBS_conf)
+TESTS += tests/unit/conf/test_windows
+
+check_PROGRAMS += tests/unit/conf/test_plans
+tests_unit_conf_test_plans_SOURCES = tests/unit/conf/test_plans.c tests/unit/conf/try.h
+tests_unit_conf_test_plans_LDADD = $(UNIT_LIBS_conf)
+TESTS += tests/unit/conf/test_plans
+
+check_PROGRAMS += tests/unit/conf/test_consumers
+tests_unit_conf_test_consumers_SOURCES = tests/unit/conf/test_consumers.c tests/unit/conf/try.h
+tests_unit_conf_test_consumers_LDADD = $(UNIT_LIBS_conf)
+TESTS += tests/unit/conf/test_consumers
+
 # The exact text of every finding, and hostile files.
 dist_check_SCRIPTS += tests/conf/golden
 TESTS += tests/conf/golden

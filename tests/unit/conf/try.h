@@ -67,8 +67,11 @@ sample_check(struct conf_load *l, void *self, struct where w)
 	return -1;
 }
 
-static const struct conf_type sample_type = { "sample", "a sample", sizeof(struct sample),
-					      sample_fields, sample_check };
+static const struct conf_type sample_type = { .name = "sample",
+					      .help = "a sample",
+					      .size = sizeof(struct sample),
+					      .fields = sample_fields,
+					      .check = sample_check };
 static const struct conf_type *const sample_types[] = { &sample_type, NULL };
 
 static struct arena try_image, try_findings;
