@@ -9,7 +9,8 @@
 
 struct ledger_head {
 	uint64_t key[2];                /* of the hash; random, lives as long as the region */
-	uint64_t spare[6];
+	_Atomic uint32_t reserved;      /* its memory is there: before, nobody looks into it */
+	uint32_t spare[11];
 };
 
 struct ledger_set {
@@ -86,9 +87,11 @@ ledger_reserve(struct region *r, struct ledger *l)
 {
 	size_t sets = l->count / LEDGER_A_SET * sizeof(*l->sets);
 
-	if (region_reserve(r, l->sets, sets) < 0)
+	if (region_reserve(r, l->sets, sets) < 0 ||
+	    region_reserve(r, l->values, (size_t)l->count * l->size) < 0)
 		return -1;
-	return region_reserve(r, l->values, (size_t)l->count * l->size);
+	l->head->reserved = 1;
+	return 0;
 }
 
 struct siphash
@@ -199,8 +202,11 @@ ledger_name(const struct ledger *l, int64_t entry)
 {
 	const struct ledger_set *s = &l->sets[entry / LEDGER_A_SET];
 	int at = (int)(entry % LEDGER_A_SET);
-	uint16_t named = __atomic_load_n(&s->named[at], __ATOMIC_ACQUIRE);
+	uint16_t named;
 
+	if (!l->head->reserved)
+		return (struct str){ NULL, 0 };
+	named = __atomic_load_n(&s->named[at], __ATOMIC_ACQUIRE);
 	if (!named || word_tag(&s->place[at]) <= CLOSED)
 		return (struct str){ NULL, 0 };
 	return (struct str){ s->name[at], named - 1u };
@@ -267,7 +273,7 @@ ledger_mend(struct ledger *l)
 {
 	unsigned n = 0;
 
-	for (uint32_t i = 0; i < l->count; i++)
+	for (uint32_t i = 0; l->head->reserved && i < l->count; i++)
 		if (word_tag(&l->sets[i / LEDGER_A_SET].place[i % LEDGER_A_SET]) == CLOSED) {
 			open_again(l, i);
 			n++;
