@@ -4,7 +4,10 @@
  * of other servers; or a template. A line is written into the buffer of the log file
  * itself (lib/logfile.h) and nothing waits for a disk. Every value is escaped, so that no
  * request can forge a line; credentials and what `redact` names are masked. */
+#include <stdlib.h>
+
 #include "base/clock.h"
+#include "worker/exchange/context.h"
 #include "worker/exchange/names.h"
 #include "worker/exchange/template.h"
 #include "worker/policy/lib/escape.h"
@@ -212,6 +215,7 @@ MEMBER(policy) { return optional(l, exchange_policy_name(x)); }
 MEMBER(retries) { return number(l, x->attempts ? x->attempts - 1u : 0); }
 MEMBER(match_us) { return phase(l, x->began, x->routed); }
 MEMBER(policy_us) { return phase(l, x->routed, x->decided); }
+MEMBER(queue_us) { return x->queued && number(l, x->queued / 1000); }
 MEMBER(connect_us) { return !x->reused && phase(l, x->attempt_at, x->connected); }
 MEMBER(first_us) { return phase(l, x->attempt_at, x->first_byte); }
 MEMBER(body_us) { return phase(l, x->first_byte, x->ended); }
@@ -221,7 +225,7 @@ MEMBER(query)
 	if (!x->request.query.len)
 		return false;
 	logline_raw(l, STR("\""));
-	logline_query(l, x->request.query, &p->redact);
+	logline_query(l, x->request.query);
 	logline_raw(l, STR("\""));
 	return true;
 }
@@ -280,6 +284,7 @@ static const struct {
 	ROW("postern.retries", retries),
 	ROW("postern.phase.match_us", match_us),
 	ROW("postern.phase.policy_us", policy_us),
+	ROW("postern.phase.queue_us", queue_us),
 	ROW("postern.phase.connect_us", connect_us),
 	ROW("postern.phase.first_byte_us", first_us),
 	ROW("postern.phase.body_us", body_us),
@@ -315,7 +320,7 @@ write_fields(const struct access_log *p, struct logline *l, struct exchange *x)
 			logline_raw(l, one.value.len ? one.value : STR("null"));
 		} else {
 			logline_raw(l, STR("\""));
-			logline_template(l, t, x, &p->redact, false);
+			logline_template(l, t, x, false);
 			logline_raw(l, STR("\""));
 		}
 	}
@@ -340,6 +345,7 @@ write_combined(const struct access_log *p, struct logline *l, struct exchange *x
 {
 	const char *date = clock_date();        /* "Sat, 21 Nov 2026 07:27:00 GMT" */
 
+	(void)p;
 	if (x->client_addr.family)
 		logline_raw(l, exchange_client_ip(x));
 	else
@@ -361,7 +367,7 @@ write_combined(const struct access_log *p, struct logline *l, struct exchange *x
 		logline_value(l, asked_path(x));
 		if (x->request.query.len)
 			logline_raw(l, STR("?"));
-		logline_query(l, x->request.query, &p->redact);
+		logline_query(l, x->request.query);
 		logline_raw(l, x->request.minor ? STR(" HTTP/1.1") : STR(" HTTP/1.0"));
 	} else {
 		logline_raw(l, STR("-"));
@@ -372,7 +378,7 @@ write_combined(const struct access_log *p, struct logline *l, struct exchange *x
 	logline_u64(l, x->bytes_out);
 	logline_raw(l, STR(" \""));
 	if (headers_get(&x->request.headers, TOKEN_REFERER))
-		logline_uri(l, header(x, TOKEN_REFERER), &p->redact);
+		logline_uri(l, header(x, TOKEN_REFERER));
 	else
 		logline_raw(l, STR("-"));
 	logline_raw(l, STR("\" \""));
@@ -383,26 +389,61 @@ write_combined(const struct access_log *p, struct logline *l, struct exchange *x
 static void
 write_template(const struct access_log *p, struct logline *l, struct exchange *x)
 {
-	logline_template(l, p->format, x, &p->redact, true);
+	logline_template(l, p->format, x, true);
 	logline_raw(l, STR("\n"));
 }
 
 /* ---- the policy */
 
+struct open_log {                       /* of a worker and configuration */
+	struct logfile *file;
+	struct conf_strs redact;        /* what the policy says, and where policies look for credentials */
+};
+
 static void *
 open_log(struct worker *w, const void *self, const char **error)
 {
 	const struct access_log *p = self;
+	struct logfile *file = logfile_open(w, p->path, error);
+	struct open_log *o;
 
-	return logfile_open(w, p->path, error);
+	if (!file)
+		return NULL;
+	o = calloc(1, sizeof(*o));
+	if (!o)
+		abort();
+	o->file = file;
+	return o;
 }
 
 static void
 close_log(struct worker *w, void *bound)
 {
+	struct open_log *o = bound;
+
 	(void)w;
-	if (bound)
-		logfile_close(bound);
+	if (!o)
+		return;
+	logfile_close(o->file);
+	free(o->redact.at);
+	free(o);
+}
+
+/* A request that was refused before its key was taken out of it has it still. */
+static void
+learn(struct open_log *o, const struct access_log *p, const struct conf_model *m)
+{
+	o->redact.at = calloc(p->redact.n + m->npolicies + 1, sizeof(*o->redact.at));
+	if (!o->redact.at)
+		abort();
+	for (size_t i = 0; i < p->redact.n; i++)
+		o->redact.at[o->redact.n++] = p->redact.at[i];
+	for (size_t i = 0; i < m->npolicies; i++) {
+		const struct policy *one = (const void *)m->policies[i]->type;
+
+		if (one && one->credential)
+			o->redact.at[o->redact.n++] = one->credential(m->policies[i]->self);
+	}
 }
 
 static void
@@ -411,35 +452,40 @@ done(struct exchange *x, const void *self, void *state)
 	/* A line that is too long is tried once more with its values cut. */
 	static const size_t caps[] = { SIZE_MAX, 512, 48 };
 	const struct access_log *p = self;
-	struct logfile *f = exchange_bound(x);
-	char *to = f ? logfile_room(f) : NULL;
+	struct open_log *o = exchange_bound(x);
+	char *to = o ? logfile_room(o->file) : NULL;
 
 	(void)state;
 	if (!to)
 		return;
+	if (!o->redact.at)
+		learn(o, p, x->gen->model);
 	for (size_t i = 0; i < sizeof(caps) / sizeof(caps[0]); i++) {
 		struct logline l = {
 			.at = to,
 			.end = to + LOGFILE_LINE,
 			.cap = caps[i],
+			.redact = &o->redact,
 			.escape = p->json ? escape_json : escape_field,
 		};
 
 		p->write(p, &l, x);
 		if (!l.full) {
-			logfile_line(f, (size_t)(l.at - to));
+			logfile_line(o->file, (size_t)(l.at - to));
 			return;
 		}
 	}
-	logfile_lost(f);
+	logfile_lost(o->file);
 }
 
 static void
 tick(struct worker *w, void *bound, bool reopen)
 {
+	struct open_log *o = bound;
+
 	(void)w;
-	if (bound)
-		logfile_tick(bound, reopen);
+	if (o)
+		logfile_tick(o->file, reopen);
 }
 
 const struct policy access_log_policy = {

@@ -13,6 +13,7 @@
 static struct arena image, said;
 static struct diag diag;
 static const struct policy *policy;
+static const struct conf_model *model;
 static const void *self;
 static void *state;
 
@@ -41,6 +42,7 @@ try_load(const char *text)
 	unlink(path);
 	if (!m || diag.errors)
 		return false;
+	model = m;
 	policy = (const struct policy *)m->policies[0]->type;
 	self = m->policies[0]->self;
 	return true;
@@ -55,6 +57,7 @@ try_begin(const char *text)
 		ck_abort_msg("refused: %s", text);
 	}
 	fake_begin();
+	fake_gen.model = model;
 	state = arena_zalloc(&x->arena, policy->state_size + 1);
 	x->response.status = 200;
 }

@@ -72,8 +72,10 @@ same_name(struct str encoded, struct str plain)
 }
 
 bool
-logline_masks(const struct conf_strs *redact, struct str name)
+logline_masks(const struct logline *l, struct str name)
 {
+	const struct conf_strs *redact = l->redact;
+
 	for (size_t i = 0; i < redact->n; i++)
 		if (same_name(name, redact->at[i]))
 			return true;
@@ -84,7 +86,7 @@ logline_masks(const struct conf_strs *redact, struct str name)
 }
 
 void
-logline_query(struct logline *l, struct str query, const struct conf_strs *redact)
+logline_query(struct logline *l, struct str query)
 {
 	struct str rest = str_first(query, l->cap), pair;
 	bool first = true;
@@ -95,7 +97,7 @@ logline_query(struct logline *l, struct str query, const struct conf_strs *redac
 		if (!first)
 			logline_raw(l, STR("&"));
 		first = false;
-		if (eq >= 0 && logline_masks(redact, str_first(pair, (size_t)eq))) {
+		if (eq >= 0 && logline_masks(l, str_first(pair, (size_t)eq))) {
 			logline_value(l, str_first(pair, (size_t)eq + 1));
 			logline_raw(l, mask);
 		} else {
@@ -105,7 +107,7 @@ logline_query(struct logline *l, struct str query, const struct conf_strs *redac
 }
 
 void
-logline_uri(struct logline *l, struct str uri, const struct conf_strs *redact)
+logline_uri(struct logline *l, struct str uri)
 {
 	ptrdiff_t mark = str_find(uri, '?');
 
@@ -115,12 +117,11 @@ logline_uri(struct logline *l, struct str uri, const struct conf_strs *redact)
 	}
 	logline_value(l, str_first(uri, (size_t)mark));
 	logline_raw(l, STR("?"));
-	logline_query(l, str_from(uri, (size_t)mark + 1), redact);
+	logline_query(l, str_from(uri, (size_t)mark + 1));
 }
 
 void
-logline_template(struct logline *l, const struct template *t, struct exchange *x,
-		 const struct conf_strs *redact, bool raw)
+logline_template(struct logline *l, const struct template *t, struct exchange *x, bool raw)
 {
 	for (uint32_t i = 0; i < t->n; i++) {
 		struct template_piece p = template_piece(t, i, x);
@@ -133,16 +134,16 @@ logline_template(struct logline *l, const struct template *t, struct exchange *x
 				logline_value(l, p.value);
 			break;
 		case TEMPLATE_QUERY:
-			logline_query(l, p.value, redact);
+			logline_query(l, p.value);
 			break;
 		case TEMPLATE_HEADER:
 		case TEMPLATE_QUERY_VALUE:
 		case TEMPLATE_COOKIE:
-			if (p.value.len && logline_masks(redact, p.name))
+			if (p.value.len && logline_masks(l, p.name))
 				logline_raw(l, mask);
 			else if (str_caseeq(p.name, STR("referer")) ||
 				 str_caseeq(p.name, STR("location")))
-				logline_uri(l, p.value, redact);
+				logline_uri(l, p.value);
 			else
 				logline_value(l, p.value);
 			break;

@@ -11,6 +11,7 @@ struct logline {
 	char *at, *end;
 	size_t cap;                     /* longer values are cut to this */
 	bool full;                      /* something did not fit: the line is of no use */
+	const struct conf_strs *redact; /* names of query parameters, headers and cookies that are masked */
 	/* escape_json or escape_field: of every value, so that none can end the line. */
 	char *(*escape)(char *to, char *end, struct str);
 };
@@ -30,16 +31,14 @@ logline_raw(struct logline *l, struct str s)
 void logline_value(struct logline *, struct str);       /* escaped */
 void logline_u64(struct logline *, uint64_t);
 
-/* What is masked: names of query parameters, headers and cookies, case ignored; those of
- * the usual credentials are always. */
-bool logline_masks(const struct conf_strs *redact, struct str name);
+/* Whether a name is masked, case ignored: those of the usual credentials always are. */
+bool logline_masks(const struct logline *, struct str name);
 /* A query with the values of masked parameters replaced by "***". */
-void logline_query(struct logline *, struct str query, const struct conf_strs *redact);
+void logline_query(struct logline *, struct str query);
 /* A URI with such a query. */
-void logline_uri(struct logline *, struct str uri, const struct conf_strs *redact);
+void logline_uri(struct logline *, struct str uri);
 /* All parts of a template, each escaped and masked by what it is; literal parts as they
  * are when `raw`. */
-void logline_template(struct logline *, const struct template *, struct exchange *,
-		      const struct conf_strs *redact, bool raw);
+void logline_template(struct logline *, const struct template *, struct exchange *, bool raw);
 
 #endif
