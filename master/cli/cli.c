@@ -9,6 +9,8 @@ const struct cli_verb cli_verbs[] = {
 	{ "route", "show which route takes a request, and why", cli_route },
 	{ "stat", "print the counters of a running gateway", cli_stat },
 	{ "top", "show live what a running gateway does", cli_top },
+	{ "trace", "show requests as they end, all or those of a query", cli_trace },
+	{ "why", "say what happened to a request, by its id", cli_why },
 	{ NULL, NULL, NULL },
 };
 

@@ -22,5 +22,7 @@ int cli_explain(int argc, char **argv);
 int cli_route(int argc, char **argv);
 int cli_stat(int argc, char **argv);
 int cli_top(int argc, char **argv);
+int cli_trace(int argc, char **argv);
+int cli_why(int argc, char **argv);
 
 #endif

@@ -5,6 +5,7 @@ libcli_a_SOURCES = master/cli/cli.c master/cli/cli.h master/cli/check.c master/c
 	master/cli/stat_export.c \
 	master/cli/record_text.c master/cli/record_text.h master/cli/record_json.c \
 	master/cli/stat_records.c \
+	master/cli/why.c master/cli/trace.c master/cli/query.c master/cli/query.h \
 	master/cli/stat_table.c \
 	master/cli/top.c master/cli/top.h master/cli/top_rates.c \
 	master/cli/top_screen.c master/cli/top_terminal.c

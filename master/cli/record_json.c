@@ -6,7 +6,6 @@
 #include "master/cli/record_text.h"
 #include "master/cli/stat.h"
 #include "worker/exchange/policy.h"
-#include "worker/http/fault.h"
 
 enum { LINE_MAX_BYTES = 16384 };
 

@@ -6,7 +6,6 @@
 
 #include "master/cli/stat.h"
 #include "worker/exchange/policy.h"
-#include "worker/http/fault.h"
 
 static struct str
 name_in_region(const struct record_view *v, uint32_t series)
