@@ -1,34 +1,19 @@
 #include "master/keeper/keeper.h"
 
 #include <errno.h>
-#include <limits.h>
-#include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "shm/store.h"
+#include "master/keeper/inside.h"
 #include "worker/channel.h"
+#include "worker/worker.h"
 
-enum { TURN_MS = 1000 };
-
-struct mapped {                         /* an image of the master's window */
-	uint64_t generation, at, size;
-};
-
-struct keeper {
-	const struct keeper_start *start;
-	struct slot *row;
-	struct mapped current, coming;  /* generation 0: none */
-	struct store *store;
-	bool store_fails;               /* has been said */
-	char path[PATH_MAX];            /* of the store */
-	char file[256];                 /* the configuration's */
-	bool stop;
-};
+enum { SECOND_MS = 1000, TICK_MS = 2 * TIMER_TICK_MS };
 
 static void
 say(struct keeper *k, enum channel_kind kind, uint64_t generation, bool ok,
@@ -42,15 +27,13 @@ say(struct keeper *k, enum channel_kind kind, uint64_t generation, bool ok,
 }
 
 static void
-store_failed(struct keeper *k, const char *error)
+beat(struct keeper *k)
 {
-	if (!k->store_fails)
-		log_error("store %s: %s; the history of revisions is not kept until this is mended",
-			  k->path, error);
-	k->store_fails = true;
-	store_close(k->store);
-	k->store = NULL;
+	clock_update();
+	k->row->heartbeat = clock_ms();
 }
+
+/* ---- what the master says */
 
 static void
 record(struct keeper *k, const struct channel_msg *m)
@@ -63,25 +46,29 @@ record(struct keeper *k, const struct channel_msg *m)
 			      .generation = m->generation,
 			      .at = (int64_t)m->ms,
 			      .master = (int32_t)getppid() };
-	const char *error;
+	struct store *s = state_open(k);
+	int rc;
 
 	snprintf(r.who, sizeof(r.who), "%s",
 		 m->at < sizeof(who) / sizeof(who[0]) ? who[m->at] : "?");
 	snprintf(r.file, sizeof(r.file), "%s", k->file);
 	snprintf(r.text, sizeof(r.text), "%.*s", (int)sizeof(r.text) - 1, m->text);
-	if (!k->store)
-		k->store = store_open(k->path, false, &error);
-	if (!k->store || store_revision_add(k->store, &r, &error) < 0)
-		store_failed(k, error);
-	else if (k->store_fails) {
-		k->store_fails = false;
-		log_notice("store %s: writes again", k->path);
-	}
+	if (!s || k->state.readonly)
+		return;
+	state_enter(k);
+	rc = store_revision_add(s, &r);
+	if (rc < 0 && store_again(s))
+		rc = store_revision_add(s, &r);
+	state_leave(k);
+	if (rc < 0)
+		state_failed(k);
+	else
+		state_good(k);
 }
 
 /* Its place stays reserved: nothing else of this process may come to lie there. */
 static void
-unmap(struct mapped *m)
+unmap(struct keeper_image *m)
 {
 	void *at = (void *)(uintptr_t)m->at;
 
@@ -106,20 +93,28 @@ prepare(struct keeper *k, const struct channel_msg *m, int fd)
 		say(k, CHANNEL_PREPARED, m->generation, false, "the keeper cannot map the image");
 		return;
 	}
-	k->coming = (struct mapped){ m->generation, m->at, m->size };
+	k->coming = (struct keeper_image){
+		.generation = m->generation, .at = m->at, .size = m->size,
+		.model = ((const struct image *)(uintptr_t)m->image)->model,
+	};
 	say(k, CHANNEL_PREPARED, m->generation, true, "");
 }
 
 static void
 commit(struct keeper *k, uint64_t generation)
 {
-	struct mapped old = k->current;
+	struct keeper_image old = k->current;
 
 	if (k->coming.generation != generation)
 		return;
 	k->current = k->coming;
 	k->coming.generation = 0;
+	k->model = k->current.model;
+	k->generation = generation;
 	k->row->generation = generation;
+	snprintf(k->file, sizeof(k->file), "%.*s", STR_ARG(k->model->file));
+	collect_reloaded(k);
+	admin_reloaded(k);
 	say(k, CHANNEL_COMMITTED, generation, true, "");
 	unmap(&old);
 	say(k, CHANNEL_RELEASED, old.generation, true, "");
@@ -144,7 +139,7 @@ heed(struct keeper *k, const struct channel_msg *m, int fd)
 		break;
 	case CHANNEL_DRAIN:
 	case CHANNEL_STOP:
-		k->stop = true;
+		k->loop.stop = true;
 		break;
 	}
 	if (fd >= 0)
@@ -152,38 +147,100 @@ heed(struct keeper *k, const struct channel_msg *m, int fd)
 }
 
 static void
-listen_to_master(struct keeper *k)
+channel_turn(struct event *e, uint32_t events)
 {
+	struct keeper *k = list_entry(e, struct keeper, channel);
 	struct channel_msg m = { .kind = 0 };
 	int fd, rc = 0;
 
-	while (!k->stop && (rc = channel_receive(k->start->channel, &m, &fd)) > 0)
+	(void)events;
+	while (!k->loop.stop && (rc = channel_receive(e->fd, &m, &fd)) > 0)
 		heed(k, &m, fd);
 	if (rc < 0)
-		k->stop = true;
+		k->loop.stop = true;
+}
+
+static void
+no_destroy(struct event *e)
+{
+	(void)e;
+}
+
+/* ---- time */
+
+static void
+every_second(struct timer *t)
+{
+	struct keeper *k = list_entry(t, struct keeper, second);
+
+	beat(k);
+	state_second(k);
+	collect_second(k);
+	beat(k);
+	timer_set(&k->loop.wheel, t, clock_ms() + SECOND_MS);
+}
+
+static void
+every_tick(struct timer *t)
+{
+	struct keeper *k = list_entry(t, struct keeper, tick);
+
+	collect_records(k);
+	timer_set(&k->loop.wheel, t, clock_ms() + TICK_MS);
+}
+
+static struct keeper *
+make(const struct keeper_start *start)
+{
+	struct keeper *k = calloc(1, sizeof(*k));
+
+	if (!k || loop_init(&k->loop))
+		abort();
+	k->start = start;
+	k->shared = start->shared;
+	k->row = &k->shared.slots->row[start->row];
+	k->model = start->model;
+	k->generation = start->generation;
+	k->current = (struct keeper_image){ start->generation, start->at, start->size,
+					    start->model };
+	k->channel = (struct event){ .turn = channel_turn, .destroy = no_destroy,
+				     .fd = start->channel };
+	k->second.fire = every_second;
+	k->tick.fire = every_tick;
+	snprintf(k->path, sizeof(k->path), "%.*s/state",
+		 STR_ARG(start->model->gateway.statedir));
+	snprintf(k->file, sizeof(k->file), "%.*s", STR_ARG(start->model->file));
+	return k;
 }
 
 int
 keeper_run(const struct keeper_start *start)
 {
-	struct keeper k = {
-		.start = start, .row = &start->slots->row[start->row],
-		.current = { start->generation, start->at, start->size },
-	};
-	struct pollfd p = { .fd = start->channel, .events = POLLIN };
+	struct keeper *k = make(start);
 
-	snprintf(k.path, sizeof(k.path), "%.*s/state",
-		 STR_ARG(start->model->gateway.statedir));
-	snprintf(k.file, sizeof(k.file), "%.*s", STR_ARG(start->model->file));
-	k.row->generation = start->generation;
-	k.row->state = SLOT_SERVING;
-	say(&k, CHANNEL_READY, start->generation, true, "");
-	while (!k.stop) {
-		clock_update();
-		k.row->heartbeat = clock_ms();
-		if (poll(&p, 1, TURN_MS) > 0)
-			listen_to_master(&k);
+	if (loop_add(&k->loop, &k->channel) < 0) {
+		log_error("cannot begin: %s", strerror(errno));
+		return 1;
 	}
-	store_close(k.store);
+	state_begin(k);
+	k->collect = collect_new(k);
+	k->admin = admin_new(k);
+	k->row->generation = start->generation;
+	k->row->state = SLOT_SERVING;
+	beat(k);
+	say(k, CHANNEL_READY, start->generation, true, "");
+	timer_set(&k->loop.wheel, &k->second, clock_ms() + SECOND_MS);
+	timer_set(&k->loop.wheel, &k->tick, clock_ms() + TICK_MS);
+	state_second(k);
+	loop_run(&k->loop);
+	/* The workers are gone: what they counted last. */
+	clock_update();
+	collect_records(k);
+	collect_now(k);
+	admin_free(k->admin);
+	collect_free(k->collect);
+	state_end(k);
+	loop_free(&k->loop);
+	free(k);
 	return 0;
 }

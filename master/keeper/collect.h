@@ -1,0 +1,105 @@
+/* collect — what has been counted goes into the store: one transaction a second.
+ *
+ *   collect.c          the transaction: what is done in it, when, what follows a failure; checkpoints; expiry
+ *   collect_meters.c   usage: exact, by consumer and service; meters that rest are taken out
+ *   collect_series.c   rollups of routes, services, targets, with histograms from the records
+ *   collect_records.c  tails the workers' rings: a sample for the histograms, failures for the store
+ *
+ * Words: counters in the region are *absolute*, they are never reset. What has been *booked* of one stands in
+ * the store beside what was booked, written in the same transaction, by the region's instance and the counter's
+ * place. So whatever is killed and whatever fails, the next transaction books the difference: nothing
+ * twice, nothing never.
+ *
+ * Each part has the same four functions: X_book() writes within the transaction (-1: it failed; 1: something
+ * was written; 0: there was nothing), X_done() when it was kept, X_undo() when it was not, X_forget() when the
+ * store is another one than before, so that what is remembered of it is void. */
+#ifndef MASTER_KEEPER_COLLECT_H
+#define MASTER_KEEPER_COLLECT_H
+
+#include "base/map.h"
+#include "master/keeper/inside.h"
+#include "shm/store_cells.h"
+#include "shm/store_records.h"
+
+struct meters_book;
+struct series_book;
+struct records_book;
+
+/* How the latency of something was distributed, of the records that were looked at. */
+struct sample {
+	uint64_t looked, us;            /* records; sum */
+	uint64_t in, out;               /* bytes of bodies */
+	uint32_t histogram[HISTOGRAM_BUCKETS];
+};
+
+struct collect {
+	struct keeper *keeper;
+	uint64_t instance;              /* of this region */
+	uint64_t opened;                /* of the store that is remembered: struct state */
+	int64_t at;                     /* seconds since 1970: where this transaction books */
+	bool all;                       /* of this one: nothing is put off */
+	unsigned turn;                  /* number of the second: spreads what may be put off */
+
+	struct meters_book *meters;
+	struct series_book *series;
+	struct records_book *records;
+	struct checkpoint *checkpoint;  /* NULL: no table is in use */
+	uint32_t tables;                /* … that it was made for */
+
+	bool introduced;                /* the store knows this instance */
+	bool failed;                    /* the last transaction did */
+	uint64_t active_at;             /* ms: traffic was seen last */
+	uint64_t whole_at;              /* ms: everything is looked at, traffic or not */
+	uint64_t expire_at;             /* ms */
+};
+
+/* The key of something booked: of this region, of a kind ('m', 's', 'k'). Returns its length; at most 24. */
+size_t booked_key(const struct collect *, char kind, uint32_t index, uint32_t life, char *to);
+
+/* ---- collect_meters.c */
+
+struct meters_book *meters_new(struct collect *);
+void meters_free(struct meters_book *);
+int meters_book(struct meters_book *, struct store *);
+void meters_done(struct meters_book *);
+void meters_undo(struct meters_book *);
+void meters_forget(struct meters_book *);
+/* After a transaction: takes out what has rested. True: there is more to come of it. */
+bool meters_retire(struct meters_book *);
+
+/* ---- collect_series.c */
+
+struct series_book *series_new(struct collect *);
+void series_free(struct series_book *);
+int series_book(struct series_book *, struct store *);
+void series_done(struct series_book *);
+void series_undo(struct series_book *);
+void series_forget(struct series_book *);
+/* A record, for the histograms. */
+void series_record(struct series_book *, const struct record *);
+/* Bytes that a service moved, as the meters have them. */
+void series_bytes(struct series_book *, struct str service, uint64_t in, uint64_t out);
+/* What is known of a consumer's latency since it was last asked: moved to `sum`. The service that it used
+ * does not matter. */
+void series_consumer(struct series_book *, struct str consumer, struct rollup_sum *sum);
+/* Something has been put off. */
+bool series_pending(const struct series_book *);
+
+/* ---- collect_records.c */
+
+struct records_book *records_new(struct collect *);
+void records_free(struct records_book *);
+int records_book(struct records_book *, struct store *);
+void records_done(struct records_book *);
+void records_undo(struct records_book *);
+void records_forget(struct records_book *);
+/* Reads what came; true: something did. */
+bool records_tail(struct records_book *);
+/* How many requests each record that was looked at stands for, and that those are booked. */
+double records_factor(const struct records_book *);
+/* Failures wait to be stored. */
+bool records_pending(const struct records_book *);
+/* Rows that a worker has, or had: their memory may be touched. */
+bool worker_row(const struct shared *, int row);
+
+#endif
