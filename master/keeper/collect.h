@@ -100,6 +100,6 @@ double records_factor(const struct records_book *);
 /* Failures wait to be stored. */
 bool records_pending(const struct records_book *);
 /* Rows that a worker has, or had: their memory may be touched. */
-bool worker_row(const struct shared *, int row);
+bool row_of_worker(const struct shared *, int row);
 
 #endif

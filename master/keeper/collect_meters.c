@@ -236,7 +236,7 @@ all_turned(const struct shared *s, uint64_t since)
 	for (int i = 0; i < SLOTS_MAX; i++) {
 		const struct slot *w = &s->slots->row[i];
 
-		if (worker_row(s, i) && w->heartbeat <= since && slot_alive(w))
+		if (row_of_worker(s, i) && w->heartbeat <= since && slot_alive(w))
 			return false;
 	}
 	return true;

@@ -25,7 +25,7 @@ struct records_book {
 };
 
 bool
-worker_row(const struct shared *s, int row)
+row_of_worker(const struct shared *s, int row)
 {
 	return s->slots->row[row].role == SLOT_WORKER;
 }
@@ -41,7 +41,7 @@ records_new(struct collect *c)
 	b->collect = c;
 	/* Histograms are a sample: what was written before us is not looked at. */
 	for (int i = 0; i < SLOTS_MAX; i++)
-		if (worker_row(s, i))
+		if (row_of_worker(s, i))
 			b->cursor[i] = ring_end(ring_of(s->rings, i), RING_ALL);
 	return b;
 }
@@ -100,7 +100,7 @@ records_tail(struct records_book *b)
 	for (int i = 0; i < SLOTS_MAX; i++) {
 		const struct ring *ring = ring_of(s->rings, i);
 
-		if (!worker_row(s, i) || ring_end(ring, RING_ALL) == b->cursor[i])
+		if (!row_of_worker(s, i) || ring_end(ring, RING_ALL) == b->cursor[i])
 			continue;
 		any = true;
 		tail(b, ring, &b->cursor[i]);
@@ -195,7 +195,7 @@ records_book(struct records_book *b, struct store *store)
 		/* Begins with another row each time: a loud worker does not silence the others. */
 		int row = (int)((unsigned)i + b->collect->turn) % SLOTS_MAX, rc;
 
-		if (!worker_row(s, row))
+		if (!row_of_worker(s, row))
 			continue;
 		rc = book_row(b, store, row, &left);
 		if (rc < 0)
