@@ -1,47 +1,132 @@
 #include "conf/reader.h"
 
-/* ---- what is read */
+/* ---- the tables */
+
+static uint32_t
+key_place(const struct conf_consumers *c, const struct digest *d)
+{
+	uint32_t i;
+
+	memcpy(&i, d->byte, sizeof(i));
+	for (i &= c->mask; c->keys[i].consumer != UINT32_MAX &&
+			   !digest_same(&c->keys[i].digest, d);)
+		i = (i + 1) & c->mask;
+	return i;
+}
+
+static uint32_t
+name_place(const struct conf_consumers *c, struct str name)
+{
+	uint32_t i = (uint32_t)str_hash(name) & c->names_mask;
+
+	while (c->names[i] && !str_eq(c->at[c->names[i] - 1].name, name))
+		i = (i + 1) & c->names_mask;
+	return i;
+}
+
+/* Three of four places at most are taken. */
+static size_t
+places(size_t n)
+{
+	size_t room = 16;
+
+	while (room * 3 < n * 4)
+		room *= 2;
+	return room;
+}
 
 void
 roll_reserve(struct conf_load *l, size_t consumers, size_t keys)
 {
-	struct roll *r = l->roll, old = *r;
-	size_t names = 64;
+	struct conf_consumers *c = &l->model->consumers, old = *c;
+	struct roll_place *old_places = l->roll.places;
+	size_t names = places(old.n + consumers), room = places(old.nkeys + keys);
 
-	r->room = old.n + (uint32_t)consumers;
-	r->keys_room = old.nkeys + (uint32_t)keys;
-	while (names < (size_t)r->room * 2)
-		names *= 2;
-	r->at = ARENA_NEWS(&l->scratch, struct conf_consumer, r->room);
-	r->keys = ARENA_NEWS(&l->scratch, struct roll_key, r->keys_room);
-	r->names = ARENA_NEWS(&l->scratch, uint32_t, names);
-	r->mask = (uint32_t)names - 1;
-	r->n = 0;
-	if (old.nkeys)
-		memcpy(r->keys, old.keys, old.nkeys * sizeof(*old.keys));
-	for (uint32_t i = 0; i < old.n; i++) {
-		bool made;
-
-		*roll_consumer(l, old.at[i].name, old.at[i].where, &made) = old.at[i];
+	c->at = arena_alloc(l->image, (old.n + consumers) * sizeof(*c->at));
+	c->names = ARENA_NEWS(l->image, uint32_t, names);
+	c->names_mask = (uint32_t)names - 1;
+	for (size_t i = 0; i < old.n; i++) {
+		c->at[i] = old.at[i];
+		c->names[name_place(c, old.at[i].name)] = (uint32_t)i + 1;
 	}
+	c->keys = arena_alloc(l->image, room * sizeof(*c->keys));
+	memset(c->keys, 0xff, room * sizeof(*c->keys));
+	c->mask = (uint32_t)room - 1;
+	l->roll.places = arena_alloc(&l->scratch, room * sizeof(*l->roll.places));
+	for (uint32_t i = 0; old.keys && i <= old.mask; i++)
+		if (old.keys[i].consumer != UINT32_MAX) {
+			uint32_t to = key_place(c, &old.keys[i].digest);
+
+			c->keys[to] = old.keys[i];
+			l->roll.places[to] = old_places[i];
+		}
 }
 
 struct conf_consumer *
 roll_consumer(struct conf_load *l, struct str name, struct where w, bool *made)
 {
-	struct roll *r = l->roll;
-	uint32_t i = (uint32_t)str_hash(name) & r->mask;
+	struct conf_consumers *c = &l->model->consumers;
+	uint32_t i = name_place(c, name);
 
-	for (; r->names[i]; i = (i + 1) & r->mask)
-		if (str_eq(r->at[r->names[i] - 1].name, name)) {
-			*made = false;
-			return &r->at[r->names[i] - 1];
-		}
-	*made = true;
-	r->at[r->n] = (struct conf_consumer){ .name = name, .where = w, .index = r->n };
-	r->names[i] = ++r->n;
-	return &r->at[r->n - 1];
+	*made = !c->names[i];
+	if (!*made)
+		return &c->at[c->names[i] - 1];
+	c->at[c->n] = (struct conf_consumer){
+		.name = name, .where = w, .index = (uint32_t)c->n
+	};
+	c->names[i] = (uint32_t)++c->n;
+	return &c->at[c->n - 1];
 }
+
+static struct where
+key_where(const struct roll *r, struct roll_place p)
+{
+	struct where w = { r->file, p.line, p.column, 0 };
+
+	return p.column ? w : r->given[p.line];
+}
+
+void
+roll_key(struct conf_load *l, const struct conf_consumer *of, const struct digest *d,
+	 struct roll_place at)
+{
+	struct conf_consumers *c = &l->model->consumers;
+	uint32_t i = key_place(c, d);
+
+	if (c->keys[i].consumer == UINT32_MAX) {
+		c->keys[i] = (struct conf_key){ *d, of->index };
+		l->roll.places[i] = at;
+		c->nkeys++;
+	} else if (c->keys[i].consumer != of->index && l->roll.twice++ < ROLL_ERRORS) {
+		conf_error(l, 231, key_where(&l->roll, at),
+			   "consumer \"%.*s\" has a key of \"%.*s\"; a key has one owner",
+			   STR_ARG(of->name), STR_ARG(c->at[c->keys[i].consumer].name));
+		diag_note(l->diag, key_where(&l->roll, l->roll.places[i]),
+			  "it is first given here");
+	}
+}
+
+const struct conf_consumer *
+conf_key_find(const struct conf_consumers *c, const struct digest *d)
+{
+	uint32_t i;
+
+	if (!c->keys)
+		return NULL;
+	i = c->keys[key_place(c, d)].consumer;
+	return i == UINT32_MAX ? NULL : &c->at[i];
+}
+
+const struct conf_consumer *
+conf_consumer_find(const struct conf_model *m, struct str name)
+{
+	const struct conf_consumers *c = &m->consumers;
+	uint32_t i = c->names ? c->names[name_place(c, name)] : 0;
+
+	return i ? &c->at[i - 1] : NULL;
+}
+
+/* ---- what is read */
 
 const char *
 key_error(struct str text, struct digest *d)
@@ -107,31 +192,24 @@ keys_parse(struct conf_load *l, const struct conf_node *n, struct str text,
 {
 	static const struct conf_field row = { .key = "keys", .kind = CONF_KIND_STRS };
 	struct consumer_options *o = to;
-	struct roll *r = l->roll;
 	struct conf_strs all = { 0 };
 	int result = conf_fill_one(l, &row, n, &all);
 
 	(void)text, (void)w;
-	if (r->nkeys + all.n > r->keys_room)
-		roll_reserve(l, r->room - r->n, r->keys_room + all.n);
 	for (size_t i = 0; i < all.n; i++) {
 		struct digest d;
 		const char *error = all.at[i].at ? key_error(all.at[i], &d) : NULL;
-		struct where unseen = all.where[i];
 
 		/* It may be the key itself. */
-		unseen.len = 0;
+		all.where[i].len = 0;
 		if (error)
-			conf_error(l, 233, unseen, "%s", error);
+			conf_error(l, 233, all.where[i], "%s", error);
 		if (error || !all.at[i].at) {
 			result = -1;
 			continue;
 		}
-		r->keys[r->nkeys++] = (struct roll_key){
-			.digest = d,
-			.consumer = o->consumer->index,
-			.where = &all.where[i],
-		};
+		l->roll.given[l->roll.ngiven] = all.where[i];
+		roll_key(l, o->consumer, &d, (struct roll_place){ l->roll.ngiven++, 0 });
 	}
 	return result;
 }
@@ -149,15 +227,18 @@ int
 consumers_parse(struct conf_load *l, const struct conf_node *n, struct str text,
 		struct where w, void *to)
 {
-	const struct conf_node *child;
+	const struct conf_node *child, *keys;
+	size_t nkeys = 0;
 	int result = 0;
 
 	(void)text, (void)w, (void)to;
 	if (n->kind != CONF_NODE_GROUP)
 		return wrong_type(l, n, "consumers",
 				  "{ NAME: { keys = [ \"sha256:…\" ]; }; }");
-	l->roll = ARENA_NEW(&l->scratch, struct roll);
-	roll_reserve(l, n->n, 2 * n->n);
+	for_each_child(child, n)
+		nkeys += (keys = conf_member(child, "keys")) ? conf_count(keys) : 0;
+	l->roll.given = ARENA_NEWS(&l->scratch, struct where, nkeys);
+	roll_reserve(l, n->n, nkeys);
 	for_each_child(child, n) {
 		struct str name = arena_str(l->image, conf_name_of(child));
 		const char *error = name_error(name);
@@ -174,130 +255,4 @@ consumers_parse(struct conf_load *l, const struct conf_node *n, struct str text,
 		reader_end(l, before);
 	}
 	return result;
-}
-
-/* ---- the tables */
-
-static struct where
-key_where(const struct roll *r, const struct roll_key *k)
-{
-	if (k->where)
-		return *k->where;
-	return (struct where){ r->file, k->line, k->column, 7 + 64 };
-}
-
-static void
-key_twice(struct conf_load *l, const struct roll_key *k)
-{
-	const struct roll *r = l->roll;
-	const struct roll_key *first = r->keys;
-
-	while (!digest_same(&first->digest, &k->digest))
-		first++;
-	conf_error(l, 231, key_where(r, k),
-		   "consumer \"%.*s\" has a key of \"%.*s\"; a key has one owner",
-		   STR_ARG(r->at[k->consumer].name), STR_ARG(r->at[first->consumer].name));
-	diag_note(l->diag, key_where(r, first), "it is first given here");
-}
-
-static uint32_t
-key_place(const struct conf_consumers *c, const struct digest *d)
-{
-	uint32_t i;
-
-	memcpy(&i, d->byte, sizeof(i));
-	for (i &= c->mask; c->keys[i].consumer != UINT32_MAX &&
-			   !digest_same(&c->keys[i].digest, d);)
-		i = (i + 1) & c->mask;
-	return i;
-}
-
-static void
-fill_keys(struct conf_load *l, struct conf_consumers *c)
-{
-	const struct roll *r = l->roll;
-	size_t room = 64;
-	int twice = 0;
-
-	if (!r->nkeys)
-		return;
-	while (room < (size_t)r->nkeys / 2 * 3)
-		room *= 2;
-	c->keys = arena_alloc(l->image, room * sizeof(*c->keys));
-	memset(c->keys, 0xff, room * sizeof(*c->keys));
-	c->mask = (uint32_t)room - 1;
-	for (uint32_t i = 0; i < r->nkeys; i++) {
-		const struct roll_key *k = &r->keys[i];
-		struct conf_key *to = &c->keys[key_place(c, &k->digest)];
-
-		if (to->consumer == UINT32_MAX) {
-			*to = (struct conf_key){ k->digest, k->consumer };
-			c->nkeys++;
-		} else if (to->consumer != k->consumer && twice < ROLL_ERRORS) {
-			key_twice(l, k);
-			twice++;
-		}
-	}
-}
-
-static void
-fill_names(struct conf_load *l, struct conf_consumers *c)
-{
-	const struct roll *r = l->roll;
-	size_t room = 16;
-
-	if (!r->n)
-		return;
-	while (room < (size_t)r->n * 2)
-		room *= 2;
-	c->n = r->n;
-	c->at = arena_alloc(l->image, r->n * sizeof(*c->at));
-	memcpy(c->at, r->at, r->n * sizeof(*c->at));
-	c->names = ARENA_NEWS(l->image, uint32_t, room);
-	c->names_mask = (uint32_t)room - 1;
-	for (uint32_t n = 0; n < r->n; n++) {
-		uint32_t i = (uint32_t)str_hash(c->at[n].name) & c->names_mask;
-
-		while (c->names[i])
-			i = (i + 1) & c->names_mask;
-		c->names[i] = n + 1;
-	}
-}
-
-void
-consumers_finish(struct conf_load *l)
-{
-	struct conf_model *m = l->model;
-
-	if (m->gateway.consumers_file.len)
-		consumers_file_read(l, m->gateway.consumers_file);
-	if (!l->roll)
-		return;
-	fill_names(l, &m->consumers);
-	fill_keys(l, &m->consumers);
-}
-
-const struct conf_consumer *
-conf_key_find(const struct conf_consumers *c, const struct digest *d)
-{
-	uint32_t i;
-
-	if (!c->keys)
-		return NULL;
-	i = c->keys[key_place(c, d)].consumer;
-	return i == UINT32_MAX ? NULL : &c->at[i];
-}
-
-const struct conf_consumer *
-conf_consumer_find(const struct conf_model *m, struct str name)
-{
-	const struct conf_consumers *c = &m->consumers;
-
-	if (!c->names)
-		return NULL;
-	for (uint32_t i = (uint32_t)str_hash(name) & c->names_mask; c->names[i];
-	     i = (i + 1) & c->names_mask)
-		if (str_eq(c->at[c->names[i] - 1].name, name))
-			return &c->at[c->names[i] - 1];
-	return NULL;
 }

@@ -15,7 +15,7 @@ struct lines {
 	const char *file;               /* as shown */
 	uint32_t line;
 	const char *begin;              /* of the line */
-	int errors;
+	uint32_t errors;
 };
 
 /* A word off the front of a line; empty at its end. */
@@ -51,7 +51,6 @@ wrong(struct lines *f, int code, struct str at, const char *error)
 static void
 line(struct lines *f, struct str s)
 {
-	struct roll *r = f->load->roll;
 	struct str rest = s, name = word(&rest), key, plan;
 	struct conf_consumer *c;
 	struct digest d;
@@ -86,12 +85,8 @@ line(struct lines *f, struct str s)
 		c->name = arena_str(f->load->image, name);
 	if (plan.len && roll_plan(f->load, c, plan, place(f, plan)) < 0)
 		f->errors++;
-	r->keys[r->nkeys++] = (struct roll_key){
-		.digest = d,
-		.consumer = c->index,
-		.line = f->line,
-		.column = (uint32_t)(key.at - f->begin) + 1,
-	};
+	roll_key(f->load, c, &d,
+		 (struct roll_place){ f->line, (uint32_t)(key.at - f->begin) + 1 });
 }
 
 static void
@@ -99,14 +94,14 @@ lines(struct lines *f, struct str text)
 {
 	struct str one;
 
-	while (f->errors < ROLL_ERRORS && str_split(&text, '\n', &one)) {
+	while (f->errors + f->load->roll.twice < ROLL_ERRORS && str_split(&text, '\n', &one)) {
 		f->line++;
 		f->begin = one.at;
 		if (one.len && one.at[one.len - 1] == '\r')
 			one.len--;
 		line(f, one);
 	}
-	if (f->errors == ROLL_ERRORS && text.at)
+	if (f->errors + f->load->roll.twice >= ROLL_ERRORS && text.at)
 		diag_note(f->load->diag, (struct where){ f->file, f->line, 1, 0 },
 			  "the lines below were not read");
 }
@@ -119,10 +114,8 @@ consumers_file_parse(struct conf_load *l, const char *shown, struct str text)
 	struct reader_scope before = reader_begin(l, NULL, STR_NONE);
 	const struct conf_field *row = l->row;
 
-	if (!l->roll)
-		l->roll = ARENA_NEW(&l->scratch, struct roll);
 	l->row = NULL;
-	l->roll->file = shown;
+	l->roll.file = shown;
 	roll_reserve(l, most, most);
 	lines(&f, text);
 	l->row = row;

@@ -130,7 +130,8 @@ load_run(struct conf_load *l, const char *path)
 	conf_fill(l, l->root, conf_rows, l->model);
 	l->row = NULL;
 	admin_finish(l);
-	consumers_finish(l);
+	if (l->model->gateway.consumers_file.len)
+		consumers_file_read(l, l->model->gateway.consumers_file);
 	check_present(l);
 	names_check(l);
 	return l->diag->errors > errors ? -1 : 0;

@@ -11,6 +11,18 @@
 #include "conf/load.h"
 #include "conf/source.h"
 
+/* consumers.c: the consumers and keys of all files, while they are read; they themselves lie
+ * in the model. */
+struct roll_place {                     /* where a key stands: in the file of keys … */
+	uint32_t line, column;          /* … or, column 0, that one of `given` */
+};
+struct roll {
+	struct where *given;
+	uint32_t ngiven, twice;
+	struct roll_place *places;      /* as the table of keys */
+	const char *file;               /* of keys, as shown */
+};
+
 struct conf_load {
 	struct arena *image;            /* what the model points to */
 	struct arena scratch;           /* nodes and tables; gone after the load */
@@ -31,7 +43,7 @@ struct conf_load {
 	struct str name;
 	struct map vars;                /* name → struct str */
 	struct map listeners, upstreams, policies;      /* name → struct of the model */
-	struct roll *roll;              /* consumers, see consumers.c */
+	struct roll roll;               /* consumers, see consumers.c */
 	struct where consumers_file;    /* where gateway names it */
 	struct str policy;              /* the one that is being checked */
 };
@@ -142,24 +154,11 @@ void consumers_file_read(struct conf_load *, struct str path);
 /* The same with its text in memory. */
 void consumers_file_parse(struct conf_load *, const char *shown, struct str text);
 
-/* consumers.c: the consumers and keys of all files, while they are read. */
-struct roll_key {
-	struct digest digest;
-	uint32_t consumer;              /* index */
-	uint32_t line, column;          /* in the file of keys … */
-	const struct where *where;      /* … or here */
-};
-struct roll {
-	struct conf_consumer *at;
-	struct roll_key *keys;
-	uint32_t n, nkeys;
-	uint32_t room, keys_room;
-	uint32_t *names, mask;          /* name → index + 1; 0: free */
-	const char *file;               /* of keys, as shown */
-};
-
-/* Room for that many more. */
+/* consumers.c. Room for that many more. */
 void roll_reserve(struct conf_load *, size_t consumers, size_t keys);
+/* A key of his; one that is another's is an error. */
+void roll_key(struct conf_load *, const struct conf_consumer *, const struct digest *,
+	      struct roll_place);
 /* The consumer of that name, or a new one. */
 struct conf_consumer *roll_consumer(struct conf_load *, struct str name, struct where,
 				    bool *made);
@@ -167,9 +166,6 @@ struct conf_consumer *roll_consumer(struct conf_load *, struct str name, struct 
 int roll_plan(struct conf_load *, struct conf_consumer *, struct str plan, struct where w);
 /* "sha256:<64 hex digits>". NULL, or a sentence. */
 const char *key_error(struct str, struct digest *);
-/* What was read becomes the tables of the model. */
-void consumers_finish(struct conf_load *);
-
 /* files.c: as findings name a file. In the image. */
 const char *shown_name(struct conf_load *, struct str path);
 
