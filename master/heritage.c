@@ -50,19 +50,20 @@ by_number(const void *a, const void *b)
 	return *(const int *)a - *(const int *)b;
 }
 
-/* Of the master's descriptors only standard ones and its own stay: a socket of another
- * slot that is kept open here would never be closed. */
+/* Of the master's descriptors only standard ones, the region's and its own stay: a socket of
+ * another slot that is kept open here would never be closed. */
 static void
 close_others(const struct heritage *h)
 {
-	size_t n = h->nsockets + 1;
+	size_t n = h->nsockets + 2;
 	int *keep = calloc(n, sizeof(*keep)), from = 3;
 
 	if (!keep)
 		abort();
 	keep[0] = h->channel;
+	keep[1] = region_fd(h->shared->region);
 	for (size_t i = 0; i < h->nsockets; i++)
-		keep[i + 1] = h->sockets[i].fd;
+		keep[i + 2] = h->sockets[i].fd;
 	qsort(keep, n, sizeof(*keep), by_number);
 	for (size_t i = 0; i < n; i++) {
 		if (keep[i] > from)
