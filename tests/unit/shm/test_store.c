@@ -1,33 +1,12 @@
-/* The history of revisions survives its writer. */
-#include <check.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+/* The file of the store: opening, revisions, transactions, growth. */
+#include <fcntl.h>
+#include <signal.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-#include "shm/store.h"
-
-static char dir[64], path[96];
-
-static void
-setup(void)
-{
-	snprintf(dir, sizeof(dir), "/tmp/postern-store-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
-	snprintf(path, sizeof(path), "%s/state", dir);
-}
-
-static void
-teardown(void)
-{
-	char lock[128];
-
-	snprintf(lock, sizeof(lock), "%s-lock", path);
-	unlink(lock);
-	unlink(path);
-	ck_assert_int_eq(rmdir(dir), 0);
-}
+#include "shm/store_consumers.h"
+#include "shm/store_inside.h"
+#include "shm/store_usage.h"
+#include "tests/unit/shm/place.h"
 
 static void
 add(struct store *s, uint64_t generation, const char *text)
@@ -35,7 +14,7 @@ add(struct store *s, uint64_t generation, const char *text)
 	struct revision r = { .generation = generation, .ok = !*text, .at = 5 };
 
 	snprintf(r.text, sizeof(r.text), "%s", text);
-	ck_assert_msg(store_revision_add(s, &r) == 0, "%s", store_error(s));
+	ok(store_revision_add(s, &r));
 }
 
 struct seen {
@@ -57,24 +36,21 @@ see(void *arg, const struct revision *r)
 START_TEST(numbers_go_on_when_the_writer_is_another)
 {
 	struct seen seen = { .most = 8 };
-	const char *error;
-	struct store *s = store_open(path, false, &error, NULL);
+	struct store *s = place_open(false);
 
-	ck_assert_ptr_nonnull(s);
 	add(s, 1, "");
 	add(s, 2, "3 errors");
 	store_close(s);
-	s = store_open(path, false, &error, NULL);
+	s = place_open(false);
 	add(s, 1, "");
 	store_close(s);
-	s = store_open(path, true, &error, NULL);
-	ck_assert_ptr_nonnull(s);
-	ck_assert_int_eq(store_revisions(s, see, &seen), 0);
+	s = place_open(true);
+	ok(store_revisions(s, see, &seen));
 	ck_assert_uint_eq(seen.n, 3);
 	ck_assert_uint_eq(seen.number[0], 3);
 	ck_assert_uint_eq(seen.number[2], 1);
 	seen = (struct seen){ .most = 2 };
-	ck_assert_int_eq(store_revisions(s, see, &seen), 0);
+	ok(store_revisions(s, see, &seen));
 	ck_assert_uint_eq(seen.n, 2);
 	ck_assert_str_eq(seen.last.text, "3 errors");
 	ck_assert_uint_eq(seen.last.ok, 0);
@@ -82,53 +58,498 @@ START_TEST(numbers_go_on_when_the_writer_is_another)
 }
 END_TEST
 
-START_TEST(a_writer_killed_leaves_a_whole_store)
+START_TEST(what_cannot_be_opened_is_said)
 {
-	struct seen seen = { .most = 8 };
-	const char *error;
+	ck_assert_int_eq(place_refuses("/nonexistent/state", false), STORE_FAIL_OTHER);
+	ck_assert_int_eq(place_refuses(place_path, true), STORE_FAIL_OTHER);
+	ck_assert_int_eq(place_refuses(place_dir, false), STORE_FAIL_FOREIGN);
+}
+END_TEST
+
+START_TEST(an_empty_file_becomes_ours)
+{
 	struct store *s;
 
-	if (fork() == 0) {
-		s = store_open(path, false, &error, NULL);
+	close(open(place_path, O_CREAT | O_WRONLY, 0600));
+	s = place_open(false);
+	add(s, 1, "");
+	store_close(s);
+	store_close(place_open(true));
+}
+END_TEST
+
+/* ---- files of others */
+
+static uint64_t
+contents(char **bytes)
+{
+	FILE *f = fopen(place_path, "rb");
+	struct stat st;
+
+	ck_assert_ptr_nonnull(f);
+	fstat(fileno(f), &st);
+	*bytes = malloc((size_t)st.st_size + 1);
+	ck_assert_uint_eq(fread(*bytes, 1, (size_t)st.st_size, f), (size_t)st.st_size);
+	fclose(f);
+	return (uint64_t)st.st_size;
+}
+
+/* Neither a reader nor a writer takes it, and none changes a byte of it. */
+static void
+stays_as_it_is(void)
+{
+	char *before, *after;
+	uint64_t size = contents(&before);
+
+	ck_assert_int_eq(place_refuses(place_path, false), STORE_FAIL_FOREIGN);
+	ck_assert_int_eq(place_refuses(place_path, true), STORE_FAIL_FOREIGN);
+	ck_assert_uint_eq(contents(&after), size);
+	ck_assert_mem_eq(before, after, size);
+	free(before);
+	free(after);
+}
+
+static void
+write_file(const void *bytes, size_t n)
+{
+	FILE *f = fopen(place_path, "wb");
+
+	ck_assert_ptr_nonnull(f);
+	ck_assert_uint_eq(fwrite(bytes, 1, n, f), n);
+	fclose(f);
+}
+
+START_TEST(a_file_that_is_no_database_is_left_alone)
+{
+	static char zeroes[65536];
+
+	write_file("x", 1);
+	stays_as_it_is();
+	write_file("SQLite format 3 and so on, and so on, and so on, for a while\n", 60);
+	stays_as_it_is();
+	write_file(zeroes, sizeof(zeroes));
+	stays_as_it_is();
+}
+END_TEST
+
+/* Whatever uses LMDB: a table of that name and flags with a row, or rows without a table.
+ */
+static void
+write_foreign(const char *table, unsigned flags, const char *name, const char *value)
+{
+	MDB_val k = { strlen(name), (void *)(uintptr_t)name };
+	MDB_val v = { strlen(value), (void *)(uintptr_t)value };
+	MDB_env *env;
+	MDB_txn *txn;
+	MDB_dbi dbi;
+
+	ck_assert_int_eq(mdb_env_create(&env), 0);
+	mdb_env_set_maxdbs(env, 8);
+	ck_assert_int_eq(mdb_env_open(env, place_path, MDB_NOSUBDIR, 0600), 0);
+	ck_assert_int_eq(mdb_txn_begin(env, NULL, 0, &txn), 0);
+	ck_assert_int_eq(mdb_dbi_open(txn, table, table ? flags | MDB_CREATE : 0, &dbi),
+			 0);
+	ck_assert_int_eq(mdb_put(txn, dbi, &k, &v, 0), 0);
+	ck_assert_int_eq(mdb_txn_commit(txn), 0);
+	mdb_env_close(env);
+}
+
+START_TEST(a_database_of_another_program_is_left_alone)
+{
+	write_foreign("people", 0, "carol", "1");
+	stays_as_it_is();
+	unlink(place_path);
+	write_foreign(NULL, 0, "carol", "1");
+	stays_as_it_is();
+	unlink(place_path);
+	write_foreign("people", MDB_DUPSORT, "carol", "1");
+	stays_as_it_is();
+	unlink(place_path);
+	/* Our names mean nothing without our mark. */
+	write_foreign("consumers", 0, "carol", "1");
+	stays_as_it_is();
+	unlink(place_path);
+	write_foreign("meta", 0, "magic", "something else");
+	stays_as_it_is();
+	unlink(place_path);
+	write_foreign("meta", MDB_INTEGERKEY, "8 bytes.", "postern state");
+	stays_as_it_is();
+}
+END_TEST
+
+START_TEST(a_file_of_a_later_version_is_left_alone)
+{
+	struct store *s = place_open(false);
+
+	add(s, 1, "");
+	store_close(s);
+	/* One table has a newer form. */
+	write_foreign("meta", 0, "usage", "\2");
+	stays_as_it_is();
+	write_foreign("meta", 0, "usage", "\1");
+	store_close(place_open(false));
+}
+END_TEST
+
+START_TEST(a_file_of_the_first_release_is_ours)
+{
+	struct revision r = { .version = REVISION_VERSION, .number = 41, .who = "start" };
+	MDB_val k = { sizeof(r.number), &r.number }, v = { sizeof(r), &r };
+	struct seen seen = { .most = 8 };
+	uint64_t consumers, keys;
+	struct store *s;
+	MDB_env *env;
+	MDB_txn *txn;
+	MDB_dbi dbi;
+
+	ck_assert_int_eq(mdb_env_create(&env), 0);
+	mdb_env_set_maxdbs(env, 16);
+	mdb_env_set_mapsize(env, (size_t)16 << 30);
+	ck_assert_int_eq(mdb_env_open(env, place_path, MDB_NOSUBDIR | MDB_NOTLS, 0640),
+			 0);
+	ck_assert_int_eq(mdb_txn_begin(env, NULL, 0, &txn), 0);
+	ck_assert_int_eq(
+		mdb_dbi_open(txn, "revisions", MDB_INTEGERKEY | MDB_CREATE, &dbi), 0);
+	ck_assert_int_eq(mdb_put(txn, dbi, &k, &v, 0), 0);
+	ck_assert_int_eq(mdb_txn_commit(txn), 0);
+	mdb_env_close(env);
+
+	/* A reader finds what there is, and nothing of the rest … */
+	struct store *reader = place_open(true);
+
+	s = reader;
+	ok(store_revisions(s, see, &seen));
+	ck_assert_uint_eq(seen.n, 1);
+	ok(store_counts(s, &consumers, &keys));
+	ck_assert_uint_eq(consumers, 0);
+
+	/* … the writer makes it, and the reader sees it without opening again. */
+	pid_t child = fork();
+
+	if (!child) {
+		struct consumer_row row = { .name = "acme" };
+
+		s = place_open(false);
 		add(s, 1, "");
+		ok(store_consumer_put(s, &row));
+		store_close(s);
 		_exit(0);
 	}
-	wait(NULL);
-	s = store_open(path, false, &error, NULL);
-	ck_assert_ptr_nonnull(s);
-	add(s, 2, "");
-	ck_assert_int_eq(store_revisions(s, see, &seen), 0);
+	int status;
+
+	waitpid(child, &status, 0);
+	ck_assert_int_eq(status, 0);
+	seen = (struct seen){ .most = 8 };
+	ok(store_revisions(s, see, &seen));
 	ck_assert_uint_eq(seen.n, 2);
+	ck_assert_uint_eq(seen.number[0], 42);
+	ok(store_counts(s, &consumers, &keys));
+	ck_assert_uint_eq(consumers, 1);
 	store_close(s);
 }
 END_TEST
 
-START_TEST(what_cannot_be_opened_is_said)
+static bool
+count_consumer(void *arg, const struct consumer_row *row)
 {
-	const char *error = NULL;
+	struct consumer_row again;
 
-	ck_assert_ptr_null(store_open("/nonexistent/state", false, &error, NULL));
-	ck_assert_ptr_nonnull(error);
-	ck_assert_ptr_null(store_open(path, true, &error, NULL));
+	ck_assert_int_eq(store_consumer_find(arg, row->name, &again), 1);
+	return true;
+}
+
+/* Pages at the end may be free: who opens such a file has lost nothing. */
+static bool
+refused_or_whole(uint64_t wanted)
+{
+	enum store_failure why;
+	const char *error;
+	struct store *s = store_open(place_path, true, &error, &why);
+	uint64_t consumers, keys;
+
+	if (!s) {
+		stays_as_it_is();
+		return true;
+	}
+	for (int write = 0; write < 2; write++) {
+		ok(store_counts(s, &consumers, &keys));
+		ck_assert_uint_eq(consumers, wanted);
+		ok(store_consumers(s, NULL, count_consumer, s));
+		store_close(s);
+		s = place_open(false);
+	}
+	add(s, 1, "");
+	store_close(s);
+	return false;
+}
+
+/* Cut anywhere: refused, or as good as before. */
+START_TEST(a_file_cut_short_is_refused)
+{
+	struct consumer_row row = { .name = "acme" };
+	struct store *s = place_open(false);
+	int refused = 0, cuts = 0;
+	char *bytes;
+	uint64_t size;
+
+	for (int i = 0; i < 500; i++) {
+		snprintf(row.name, sizeof(row.name), "acme-%d", i);
+		if (i % 100 == 0)
+			ok(store_begin(s));
+		ok(store_consumer_put(s, &row));
+		if (i % 100 == 99)
+			ok(store_commit(s));
+	}
+	store_close(s);
+	size = contents(&bytes);
+	ck_assert_uint_gt(size, 60000);
+	for (uint64_t keep = 1; keep < size; keep += keep < 400 ? 13 : 1777) {
+		write_file(bytes, keep);
+		refused += refused_or_whole(500);
+		cuts++;
+	}
+	ck_assert_int_gt(refused, cuts * 3 / 4);
+	write_file(bytes, size);
+	s = place_open(false);
+	ck_assert_int_eq(store_consumer_find(s, "acme-499", &row), 1);
+	store_close(s);
+	free(bytes);
+}
+END_TEST
+
+/* ---- transactions */
+
+START_TEST(a_transaction_is_kept_whole_or_not_at_all)
+{
+	struct consumer_row row = { .name = "acme" }, found;
+	struct key_row key = { .consumer = "acme" };
+	struct store *s = place_open(false);
+
+	ok(store_begin(s));
+	ok(store_consumer_put(s, &row));
+	ok(store_key_put(s, &key));
+	ck_assert_int_eq(store_consumer_find(s, "acme", &found), 1);
+	store_abort(s);
+	ck_assert_int_eq(store_consumer_find(s, "acme", &found), 0);
+	ck_assert_int_eq(store_key_find(s, &key.digest, &key), 0);
+
+	/* What fails in the midst of it takes all that was before along. */
+	ok(store_begin(s));
+	ok(store_consumer_put(s, &row));
+	ck_assert_int_eq(store_booked_put(s, STR_NONE, "x", 1), -1);
+	ck_assert_int_eq(store_failure(s), STORE_FAIL_REFUSED);
+	ck_assert(!store_again(s));
+	ck_assert_int_eq(store_consumer_put(s, &row), -1);
+	ck_assert_int_eq(store_consumer_find(s, "acme", &found), -1);
+	ck_assert_int_eq(store_commit(s), -1);
+	ck_assert_int_eq(store_consumer_find(s, "acme", &found), 0);
+	ck_assert_int_eq(store_commit(s), -1);
+
+	ok(store_begin(s));
+	ck_assert_int_eq(store_begin(s), -1);
+	ok(store_consumer_put(s, &row));
+	ok(store_commit(s));
+	ck_assert_int_eq(store_consumer_find(s, "acme", &found), 1);
+	store_close(s);
+}
+END_TEST
+
+static bool
+read_within(void *arg, const struct consumer_row *row)
+{
+	struct consumer_row again;
+
+	ck_assert_int_eq(store_consumer_find(arg, row->name, &again), 1);
+	ck_assert_str_eq(row->name, again.name);
+	return true;
+}
+
+START_TEST(a_walk_may_read)
+{
+	struct consumer_row row = { .name = "acme" };
+	struct store *s = place_open(false);
+
+	ok(store_consumer_put(s, &row));
+	ok(store_consumers(s, NULL, read_within, s));
+	ok(store_consumers(s, NULL, read_within, s));
+	store_close(s);
+}
+END_TEST
+
+/* ---- growth */
+
+static void
+fill(struct store *s, int from, int to)
+{
+	static char bulk[400];
+	char key[16];
+
+	memset(bulk, 'x', sizeof(bulk));
+	for (int i = from; i < to; i++) {
+		snprintf(key, sizeof(key), "%08d", i);
+		ok(store_booked_put(s, str_of(key), bulk, sizeof(bulk)));
+	}
+}
+
+static bool
+filled(struct store *s, int i)
+{
+	char key[16], bulk[400];
+
+	snprintf(key, sizeof(key), "%08d", i);
+	return store_booked_get(s, str_of(key), bulk, sizeof(bulk)) == 1 &&
+	       bulk[399] == 'x';
+}
+
+/* A hundred megabytes, past 64 MiB, in transactions of four; whoever reads follows. */
+START_TEST(the_map_grows_under_a_reader)
+{
+	enum { ROWS = 240000, STEP = 10000 };
+	uint64_t used, room;
+	int ready[2], go[2], again = 0, status;
+	struct store *s;
+	pid_t reader;
+	char c;
+
+	ck_assert_int_eq(pipe(ready), 0);
+	ck_assert_int_eq(pipe(go), 0);
+	s = place_open(false);
+	fill(s, 0, 1);
+	store_close(s);
+	reader = fork();
+	if (!reader) {
+		s = place_open(true);
+		for (int i = 0; i < ROWS; i += STEP) {
+			if (!filled(s, i))
+				_exit(1);
+			ck_assert_int_eq(write(ready[1], "r", 1), 1);
+			if (read(go[0], &c, 1) != 1)
+				_exit(2);
+		}
+		store_room(s, &used, &room);
+		store_close(s);
+		_exit(room >= used ? 0 : 3);
+	}
+	s = place_open(false);
+	store_room(s, &used, &room);
+	ck_assert_uint_eq(room, 64 << 20);
+	for (int i = 0; i < ROWS; i += STEP) {
+		ck_assert_int_eq(read(ready[0], &c, 1), 1);
+		for (int from = i + 1, rc = -1; rc < 0; again += rc < 0) {
+			static char bulk[400];
+
+			ok(store_begin(s));
+			memset(bulk, 'x', sizeof(bulk));
+			rc = 0;
+			for (int j = from; j <= i + STEP && !rc; j++) {
+				char key[16];
+
+				snprintf(key, sizeof(key), "%08d", j);
+				rc = store_booked_put(s, str_of(key), bulk, sizeof(bulk));
+			}
+			if (!rc)
+				rc = store_commit(s);
+			else
+				store_abort(s);
+			ck_assert_msg(rc == 0 || store_again(s), "%s", store_error(s));
+		}
+		ck_assert_int_eq(write(go[1], "g", 1), 1);
+	}
+	waitpid(reader, &status, 0);
+	ck_assert_int_eq(status, 0);
+	ck_assert_int_ge(again, 1);
+	store_room(s, &used, &room);
+	ck_assert_uint_gt(used, 64 << 20);
+	ck_assert_uint_ge(room, used);
+	ck_assert(filled(s, ROWS - 1));
+	store_close(s);
+	/* At the next opening there is room again. */
+	s = place_open(false);
+	store_room(s, &used, &room);
+	ck_assert_uint_ge(room, 2 * used);
+	store_close(s);
+}
+END_TEST
+
+static int
+put_large(struct store *s, MDB_txn *txn, void *arg)
+{
+	++*(int *)arg;
+	return store_put(s, txn, TABLE_BOOKED, STR("large"),
+			 (struct str){ calloc(1, 20 << 20), 20 << 20 });
+}
+
+/* A write of its own that finds the map full is done again by itself. */
+START_TEST(single_writes_grow_the_map_too)
+{
+	struct store *s = place_open(false);
+	uint64_t used, room;
+	int times = 0;
+
+	ok(store_begin(s));
+	fill(s, 0, 110000);
+	ok(store_commit(s));
+	store_room(s, &used, &room);
+	ck_assert_uint_eq(room, 64 << 20);
+	ck_assert_uint_gt(used, 45 << 20);
+	ok(store_write(s, put_large, &times));
+	ck_assert_int_eq(times, 2);
+	ck_assert(!store_again(s));
+	store_room(s, &used, &room);
+	ck_assert_uint_eq(room, 128 << 20);
+	ck_assert(filled(s, 0));
+	store_close(s);
+}
+END_TEST
+
+/* A reader that was killed while it looked: its place is given free. */
+START_TEST(readers_that_died_are_cleared)
+{
+	struct store *s = place_open(false);
+	int ready[2];
+	char c;
+
+	ck_assert_int_eq(pipe(ready), 0);
+	add(s, 1, "");
+	store_close(s);
+
+	pid_t reader = fork();
+
+	if (!reader) {
+		struct seen seen = { .most = 8 };
+
+		s = place_open(true);
+		ok(store_revisions(s, see, &seen));
+		ck_assert_int_eq(write(ready[1], "r", 1), 1);
+		pause();
+	}
+	ck_assert_int_eq(read(ready[0], &c, 1), 1);
+	s = place_open(false);
+	ck_assert_int_eq(store_clear_readers(s), 0);
+	kill(reader, SIGKILL);
+	waitpid(reader, NULL, 0);
+	ck_assert_int_eq(store_clear_readers(s), 1);
+	ck_assert_int_eq(store_clear_readers(s), 0);
+	store_close(s);
 }
 END_TEST
 
 int
 main(void)
 {
-	Suite *s = suite_create("shm/store");
-	TCase *t = tcase_create("all");
-	SRunner *r;
-	int failed;
+	const TTest *tests[] = { numbers_go_on_when_the_writer_is_another,
+				 what_cannot_be_opened_is_said,
+				 an_empty_file_becomes_ours,
+				 a_file_that_is_no_database_is_left_alone,
+				 a_database_of_another_program_is_left_alone,
+				 a_file_of_a_later_version_is_left_alone,
+				 a_file_of_the_first_release_is_ours,
+				 a_file_cut_short_is_refused,
+				 a_transaction_is_kept_whole_or_not_at_all,
+				 a_walk_may_read,
+				 the_map_grows_under_a_reader,
+				 single_writes_grow_the_map_too,
+				 readers_that_died_are_cleared };
 
-	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_add_test(t, numbers_go_on_when_the_writer_is_another);
-	tcase_add_test(t, a_writer_killed_leaves_a_whole_store);
-	tcase_add_test(t, what_cannot_be_opened_is_said);
-	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return place_run("shm/store", tests, sizeof(tests) / sizeof(*tests));
 }
