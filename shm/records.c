@@ -6,6 +6,11 @@
 #include "shm/slots.h"
 #include "shm/step.h"
 
+/* Records are copied while others read them. */
+#ifndef SHM_COPY
+#define SHM_COPY memcpy
+#endif
+
 enum { BLOCK = 16384 };
 enum { BLOCKS = RING_BYTES / BLOCK, KEPT_BLOCKS = RING_KEPT_BYTES / BLOCK };
 #define PAGE 4096
@@ -99,7 +104,7 @@ static inline char *
 put_text(char *to, struct str text, size_t len)
 {
 	if (len)
-		memcpy(to, text.at, len);
+		SHM_COPY(to, text.at, len);
 	return to + len;
 }
 
@@ -133,7 +138,7 @@ write_lane(const struct lane *l, const void *from, uint32_t size)
 	uint64_t head;
 	char *to = lane_place(l, &head);
 
-	memcpy(to, from, size);
+	SHM_COPY(to, from, size);
 	lane_raise(l, head, size);
 }
 
@@ -158,10 +163,10 @@ ring_write(struct ring *ring, struct record *r, const struct record_note *note,
 		r->key_len + r->consumer_len + r->plan_len;
 	r->size = (uint32_t)(sizeof(*r) + notes + texts + 7) & ~7u;
 
-	memcpy(front, r, sizeof(*r));
+	SHM_COPY(front, r, sizeof(*r));
 	SHM_STEP();
 	if (notes)
-		memcpy(to, note, notes);
+		SHM_COPY(to, note, notes);
 	to = put_text(to + notes, t->method, r->method_len);
 	to = put_text(to, t->host, r->host_len);
 	to = put_text(to, t->path, r->path_len);
@@ -228,11 +233,11 @@ read_lane(const struct lane *l, uint64_t *cursor, void *buf, uint32_t size,
 	if (!still_there(l, at, head))
 		goto lapped;
 	SHM_STEP();
-	memcpy(&len, from, sizeof(len));
+	SHM_COPY(&len, from, sizeof(len));
 	if (len < sizeof(struct record) || len > RECORD_SIZE_MAX || len > size || len % 8)
 		goto lapped;
 	SHM_STEP();
-	memcpy(buf, from, len);
+	SHM_COPY(buf, from, len);
 	SHM_STEP();
 	atomic_thread_fence(memory_order_acquire);
 	head = atomic_load_explicit(l->head, memory_order_relaxed);

@@ -49,12 +49,13 @@ take_id(struct why *w, struct str id)
 	w->digits = id.len >= PREFIX_MIN && id.len <= 32;
 	for (size_t i = 0; i < id.len && w->digits; i++) {
 		unsigned char c = char_lower((unsigned char)id.at[i]);
-		unsigned d = (unsigned)(c - '0') < 10 ? c - '0' : (unsigned)(c - 'a') + 10;
+		static const char digits[] = "0123456789abcdef";
+		const char *d = c ? strchr(digits, c) : NULL;
 
-		if (((unsigned)(c - '0') >= 10 && (unsigned)(c - 'a') >= 6))
-			w->digits = false;
+		if (d)
+			w->word[i / 16] |= (uint64_t)(d - digits) << (60 - i % 16 * 4);
 		else
-			w->word[i / 16] |= (uint64_t)d << (60 - i % 16 * 4);
+			w->digits = false;
 	}
 }
 

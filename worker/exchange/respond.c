@@ -54,6 +54,8 @@ begin_answer(struct exchange *x, int status)
 	x->answering = true;
 	headers_add_token(&x->response.headers, &x->arena, TOKEN_DATE,
 			  (struct str){ clock_date(), 29 });
+	/* Whoever is refused, or redirected, can ask why. */
+	headers_add_token(&x->response.headers, &x->arena, TOKEN_X_REQUEST_ID, exchange_id(x));
 }
 
 int
@@ -86,7 +88,6 @@ exchange_answer(struct exchange *x, enum fault f)
 	headers_add_token(
 		h, &x->arena, TOKEN_PROXY_STATUS,
 		arena_printf(&x->arena, "postern; error=%.*s", STR_ARG(i->token)));
-	headers_add_token(h, &x->arena, TOKEN_X_REQUEST_ID, exchange_id(x));
 	if (f == FAULT_BAD_METHOD_ROUTE)
 		headers_add_token(h, &x->arena, TOKEN_ALLOW,
 				  route_allow(&x->match, &x->arena));
