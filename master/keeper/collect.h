@@ -77,8 +77,6 @@ void series_undo(struct series_book *);
 void series_forget(struct series_book *);
 /* A record, for the histograms. */
 void series_record(struct series_book *, const struct record *);
-/* Bytes that a service moved, as the meters have them. */
-void series_bytes(struct series_book *, struct str service, uint64_t in, uint64_t out);
 /* What is known of a consumer's latency since it was last asked: moved to `sum`. The service that it used
  * does not matter. */
 void series_consumer(struct series_book *, struct str consumer, struct rollup_sum *sum);

@@ -35,6 +35,11 @@ struct meters_book {
 	struct rest *inflight;          /* by entry */
 	struct change *changed;         /* by this transaction */
 	uint32_t nchanged, room;
+	struct gone {
+		uint32_t entry, life;
+	} *gone;                        /* taken out: nobody asks any more what was booked of them */
+	uint32_t ngone, gone_room;
+	uint32_t dropped;               /* of those, by this transaction */
 	uint32_t used;                  /* entries in use, when last looked at */
 	uint32_t marked;                /* whose retirement is under way */
 };
@@ -68,6 +73,7 @@ meters_free(struct meters_book *b)
 	free(b->known);
 	free(b->inflight);
 	free(b->changed);
+	free(b->gone);
 	free(b);
 }
 
@@ -112,21 +118,29 @@ difference(struct usage_sum *d, const struct usage_sum *now, const struct usage_
 	return any;
 }
 
+/* Room for one more of `n`. */
+static void *
+one_more(void *array, uint32_t n, uint32_t *room, size_t size)
+{
+	if (n < *room)
+		return array;
+	*room = *room ? *room * 2 : 256;
+	array = realloc(array, *room * size);
+	if (!array)
+		abort();
+	return array;
+}
+
 static void
 remember(struct meters_book *b, uint32_t entry, const struct usage_sum *now)
 {
-	if (b->nchanged == b->room) {
-		b->room = b->room ? b->room * 2 : 256;
-		b->changed = realloc(b->changed, b->room * sizeof(*b->changed));
-		if (!b->changed)
-			abort();
-	}
+	b->changed = one_more(b->changed, b->nchanged, &b->room, sizeof(*b->changed));
 	b->changed[b->nchanged++] = (struct change){ entry, *now };
 }
 
 static void
-rollup(struct meters_book *b, struct str consumer, struct str service,
-       const struct usage_sum *d, struct rollup_sum *r)
+rollup(struct meters_book *b, struct str consumer, const struct usage_sum *d,
+       struct rollup_sum *r)
 {
 	memset(r, 0, sizeof(*r));
 	for (int i = 0; i < METER_CLASSES; i++) {
@@ -136,9 +150,7 @@ rollup(struct meters_book *b, struct str consumer, struct str service,
 		/* The first class is that of no answer; there is no 1xx at the end of a request. */
 		r->status[i] += i ? d->of[i].requests : 0;
 	}
-	series_bytes(b->collect->series, service, r->in, r->out);
-	if (consumer.len)
-		series_consumer(b->collect->series, consumer, r);
+	series_consumer(b->collect->series, consumer, r);
 }
 
 /* 1: booked; 0: nothing new; -1. */
@@ -169,7 +181,7 @@ book_entry(struct meters_book *b, struct store *store, uint32_t entry, struct st
 		return 0;
 	k->used_at = clock_ms();
 	meter_split(name, &consumer, &service);
-	rollup(b, consumer, service, &d, &r);
+	rollup(b, consumer, &d, &r);
 	if (store_usage_add(store, at, consumer, service, &d) < 0 ||
 	    (consumer.len && store_rollup_add(store, at, ROLLUP_CONSUMER, consumer, &r) < 0) ||
 	    store_booked_put(store, key, &now, sizeof(now)) < 0)
@@ -178,14 +190,31 @@ book_entry(struct meters_book *b, struct store *store, uint32_t entry, struct st
 	return 1;
 }
 
+static int
+drop_gone(struct meters_book *b, struct store *store)
+{
+	for (b->dropped = 0; b->dropped < b->ngone; b->dropped++) {
+		struct gone g = b->gone[b->dropped];
+		char key[24];
+
+		if (store_booked_drop(store, (struct str){ key, booked_key(b->collect, 'm', g.entry,
+									   g.life, key) }) < 0)
+			return -1;
+	}
+	return b->dropped != 0;
+}
+
 int
 meters_book(struct meters_book *b, struct store *store)
 {
-	int wrote = 0;
+	int wrote;
 
 	b->used = 0;
 	if (!in_use(b, TABLE_METERS))
 		return 0;
+	wrote = drop_gone(b, store);
+	if (wrote < 0)
+		return -1;
 	for (uint32_t i = 0; i < b->ledger->count; i++) {
 		struct str name = ledger_name(b->ledger, i);
 		int rc;
@@ -207,20 +236,29 @@ meters_done(struct meters_book *b)
 	for (uint32_t i = 0; i < b->nchanged; i++)
 		b->known[b->changed[i].entry].booked = b->changed[i].now;
 	b->nchanged = 0;
+	if (b->dropped)
+		memmove(b->gone, b->gone + b->dropped,
+			(b->ngone - b->dropped) * sizeof(*b->gone));
+	b->ngone -= b->dropped;
+	b->dropped = 0;
 }
 
 void
 meters_undo(struct meters_book *b)
 {
 	b->nchanged = 0;
+	b->dropped = 0;
 }
 
 void
 meters_forget(struct meters_book *b)
 {
-	b->nchanged = 0;
+	meters_undo(b);
+	if (in_use(b, TABLE_INFLIGHT))
+		ledger_mend(&b->collect->keeper->shared.inflight.ledger);
 	if (!in_use(b, TABLE_METERS))
 		return;
+	ledger_mend(b->ledger);
 	for (uint32_t i = 0; i < b->ledger->count; i++)
 		if (ledger_name(b->ledger, i).len)
 			b->known[i].known = false;
@@ -257,8 +295,11 @@ remove_meter(struct meters_book *b, uint32_t entry)
 
 	k->marked_at = 0;
 	read_meter(b, entry, &now);
-	if (!difference(&d, &now, &k->booked) && ledger_remove(b->ledger, entry))
-		*k = (struct meter_known){ .known = false };
+	if (!k->known || difference(&d, &now, &k->booked) || !ledger_remove(b->ledger, entry))
+		return;
+	b->gone = one_more(b->gone, b->ngone, &b->gone_room, sizeof(*b->gone));
+	b->gone[b->ngone++] = (struct gone){ entry, k->life };
+	*k = (struct meter_known){ .known = false };
 }
 
 static void

@@ -13,11 +13,6 @@ struct totals {                         /* of a series, as booked */
 	uint64_t requests, status[5], us, failed;
 };
 
-/* What a service's routes took and its meters moved: booked of those, and by this transaction, but not of it. */
-struct moved {
-	uint64_t us, in, out;
-};
-
 struct consumer_sample {
 	uint64_t looked, us;
 	uint16_t histogram[HISTOGRAM_BUCKETS];
@@ -26,8 +21,6 @@ struct consumer_sample {
 struct series_known {
 	struct totals booked;
 	bool known;
-	uint32_t service;               /* of a route: its series; 0: not seen yet */
-	struct moved waits, now;        /* of a service */
 	struct sample *sample;          /* to be booked; NULL: none */
 };
 
@@ -43,10 +36,6 @@ struct series_book {
 	struct series_change *changed;  /* SERIES_MAX: by this transaction */
 	uint32_t nchanged;
 	bool pending;
-	struct map services;            /* name → index + 1 */
-	uint32_t *service, nservices;   /* their indices */
-	uint32_t mapped;                /* series that were looked at for that */
-	struct arena names;
 	struct map consumers;           /* name → struct consumer_sample */
 	struct arena arena;             /* of those */
 };
@@ -70,8 +59,6 @@ series_new(struct collect *c)
 	b->stats = &c->keeper->shared.stats;
 	b->known = some(SERIES_MAX, sizeof(*b->known));
 	b->changed = some(SERIES_MAX, sizeof(*b->changed));
-	b->service = some(SERIES_MAX, sizeof(*b->service));
-	arena_init(&b->names, NULL, 0, (size_t)64 << 20);
 	arena_init(&b->arena, NULL, 0, (size_t)256 << 20);
 	return b;
 }
@@ -81,11 +68,9 @@ series_free(struct series_book *b)
 {
 	for (uint32_t i = 0; i < SERIES_MAX; i++)
 		free(b->known[i].sample);
-	arena_reset(&b->names);
 	arena_reset(&b->arena);
 	free(b->known);
 	free(b->changed);
-	free(b->service);
 	free(b);
 }
 
@@ -159,12 +144,9 @@ series_record(struct series_book *b, const struct record *r)
 	struct str consumer = record_texts(r).consumer;
 
 	sample_series(b, r->route, r->us_total, r->bytes_in, r->bytes_out);
-	sample_series(b, r->service, r->us_total, 0, 0);
-	if (r->route && r->route < SERIES_MAX && r->service < SERIES_MAX)
-		b->known[r->route].service = r->service;
+	sample_series(b, r->service, r->us_total, r->bytes_in, r->bytes_out);
 	for (unsigned i = 0; i < r->attempts && i < RECORD_ATTEMPTS; i++)
-		if (r->attempt[i].target != r->route)
-			sample_series(b, r->attempt[i].target, r->attempt[i].us, 0, 0);
+		sample_series(b, r->attempt[i].target, r->attempt[i].us, 0, 0);
 	if (consumer.len)
 		sample_consumer(b, consumer, r->us_total);
 }
@@ -181,31 +163,6 @@ series_consumer(struct series_book *b, struct str consumer, struct rollup_sum *s
 		sum->histogram[i] = s->histogram[i];
 	/* Lost with a transaction that fails: it is a sample, and the next one brings more. */
 	memset(s, 0, sizeof(*s));
-}
-
-static uint32_t
-service_index(struct series_book *b, struct str service)
-{
-	uint32_t count = series_count(b->stats);
-	void *found;
-
-	for (; b->mapped < count; b->mapped++)
-		if (b->stats->names[b->mapped].kind == SERIES_SERVICE) {
-			map_put(&b->services, &b->names, name_of(b, b->mapped),
-				(void *)((uintptr_t)b->mapped + 1));
-			b->service[b->nservices++] = b->mapped;
-		}
-	found = map_get(&b->services, service);
-	return found ? (uint32_t)((uintptr_t)found - 1) : 0;
-}
-
-void
-series_bytes(struct series_book *b, struct str service, uint64_t in, uint64_t out)
-{
-	uint32_t i = service_index(b, service);
-
-	b->known[i].now.in += in;
-	b->known[i].now.out += out;
 }
 
 /* ---- booking */
@@ -258,19 +215,15 @@ make_rollup(struct series_book *b, uint32_t i, const struct totals *now, struct 
 	for (int s = 0; s < 5; s++)
 		r->status[s] = above(now->status[s], k->booked.status[s]);
 	r->failed = above(now->failed, k->booked.failed);
-	r->us = above(now->us, k->booked.us);
+	/* Of itself a service counts only the time inside the gateway. */
+	if (b->stats->names[i].kind != SERIES_SERVICE)
+		r->us = above(now->us, k->booked.us);
+	else if (k->sample)
+		r->us = (uint64_t)((double)k->sample->us * factor);
 	if (k->sample) {
 		memcpy(r->histogram, k->sample->histogram, sizeof(r->histogram));
 		r->in = (uint64_t)((double)k->sample->in * factor);
 		r->out = (uint64_t)((double)k->sample->out * factor);
-	}
-	if (b->stats->names[i].kind == SERIES_SERVICE) {
-		/* Of itself it counts the time inside the gateway only. */
-		r->us = k->waits.us + k->now.us;
-		r->in = k->waits.in + k->now.in;
-		r->out = k->waits.out + k->now.out;
-	} else if (b->stats->names[i].kind == SERIES_ROUTE && k->service) {
-		b->known[k->service].now.us += r->us;
 	}
 }
 
@@ -301,20 +254,22 @@ read_totals(const struct series_book *b, const struct stats_rows *rows, uint32_t
 	t->failed = s.failed;
 }
 
-static int
-book_kind(struct series_book *b, struct store *store, const struct stats_rows *rows,
-	  bool services, uint32_t busy)
+int
+series_book(struct series_book *b, struct store *store)
 {
-	uint32_t count = series_count(b->stats);
+	struct stats_rows rows = stats_rows(b->stats);
+	uint32_t busy = 0, count = series_count(b->stats);
 	int wrote = 0;
 
+	b->pending = false;
+	for (uint32_t i = 1; i < count; i++)
+		busy += b->known[i].sample != NULL;
 	for (uint32_t i = 1; i < count; i++) {
 		struct totals now;
 
-		if (!kind_of(b, i) ||
-		    (b->stats->names[i].kind == SERIES_SERVICE) != services)
+		if (!kind_of(b, i))
 			continue;
-		read_totals(b, rows, i, &now);
+		read_totals(b, &rows, i, &now);
 		/* Never used: nothing of it is in the store. */
 		if (!now.requests && !now.failed)
 			continue;
@@ -334,22 +289,6 @@ book_kind(struct series_book *b, struct store *store, const struct stats_rows *r
 	return wrote;
 }
 
-int
-series_book(struct series_book *b, struct store *store)
-{
-	struct stats_rows rows = stats_rows(b->stats);
-	uint32_t busy = 0, count = series_count(b->stats);
-	int routes, services;
-
-	b->pending = false;
-	for (uint32_t i = 1; i < count; i++)
-		busy += b->known[i].sample != NULL;
-	/* Services come last: their routes say what they took. */
-	routes = book_kind(b, store, &rows, false, busy);
-	services = routes < 0 ? -1 : book_kind(b, store, &rows, true, busy);
-	return services < 0 ? -1 : routes | services;
-}
-
 bool
 series_pending(const struct series_book *b)
 {
@@ -358,30 +297,13 @@ series_pending(const struct series_book *b)
 
 /* ---- kept, or not */
 
-static void
-forget_moved(struct series_book *b, bool kept)
-{
-	for (uint32_t i = 0; i < b->nservices; i++) {
-		struct series_known *k = &b->known[b->service[i]];
-
-		if (kept) {
-			k->waits.us += k->now.us;
-			k->waits.in += k->now.in;
-			k->waits.out += k->now.out;
-		}
-		k->now = (struct moved){ 0 };
-	}
-}
-
 void
 series_done(struct series_book *b)
 {
-	forget_moved(b, true);
 	for (uint32_t i = 0; i < b->nchanged; i++) {
 		struct series_known *k = &b->known[b->changed[i].index];
 
 		k->booked = b->changed[i].now;
-		k->waits = (struct moved){ 0 };
 		free(k->sample);
 		k->sample = NULL;
 	}
@@ -395,7 +317,6 @@ series_done(struct series_book *b)
 void
 series_undo(struct series_book *b)
 {
-	forget_moved(b, false);
 	b->nchanged = 0;
 }
 

@@ -134,6 +134,7 @@ static const struct {
 				 "it is left as it is and not used; consumers and keys in it are not known, "
 				 "usage is kept in memory. Next: move it away, or restore a backup: the next "
 				 "good one is taken up by itself" },
+	[STORE_FAIL_REFUSED] = { STORE_BAD, "it is tried again" },
 	[STORE_FAIL_OTHER] = { STORE_BAD,
 			       "it is tried again every 5 s; usage is kept in memory and booked then. Next: "
 			       "look after its directory and disk" },
@@ -229,6 +230,10 @@ state_failed(struct keeper *k)
 	if (!k->store || store_again(k->store))
 		return;
 	why = store_failure(k->store);
+	if (why == STORE_FAIL_REFUSED) {
+		log_error("store %s: %s", k->path, store_error(k->store));
+		return;
+	}
 	if (why == STORE_FAIL_REFUSED)
 		return;
 	snprintf(error, sizeof(error), "%s", store_error(k->store));
