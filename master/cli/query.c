@@ -178,7 +178,6 @@ read_number(struct reader *r, struct query_term *t, enum op op, size_t at)
 				    STR_ARG(str_first(t->text, 20)));
 		high = low;
 	}
-	t->not = op == NE;
 	t->low = op == LT || op == LE ? 0 : op == GT ? high + 1 : low;
 	t->high = op == GT || op == GE ? UINT64_MAX : op == LT ? low - 1 : high;
 	if (op == LT && !low)

@@ -28,3 +28,7 @@ check_PROGRAMS += tests/unit/master/test_top
 tests_unit_master_test_top_SOURCES = tests/unit/master/test_top.c
 tests_unit_master_test_top_LDADD = $(UNIT_LIBS_master)
 TESTS += tests/unit/master/test_top
+check_PROGRAMS += tests/unit/master/test_query
+tests_unit_master_test_query_SOURCES = tests/unit/master/test_query.c
+tests_unit_master_test_query_LDADD = $(UNIT_LIBS_master)
+TESTS += tests/unit/master/test_query
