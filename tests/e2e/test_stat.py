@@ -126,7 +126,7 @@ def test_looking_costs_nothing(gw):
         stat(gw, "--records", "1000")
     assert time.monotonic() - began < 2 * SCALE
     assert os.stat(path).st_blocks - before <= 64
-    assert os.stat(path).st_size == 1 << 30
+    assert os.stat(path).st_size >= 1 << 30, "its room is address space, not memory"
 
 
 def test_colour_only_on_a_terminal(gw):
