@@ -1,5 +1,5 @@
 # unit tests of exchange
-EXTRA_DIST += tests/unit/exchange/fake.h
+EXTRA_DIST += tests/unit/exchange/fake.h tests/unit/exchange/fake_shared.h
 
 check_PROGRAMS += tests/unit/exchange/test_template
 tests_unit_exchange_test_template_SOURCES = tests/unit/exchange/test_template.c
@@ -15,3 +15,8 @@ check_PROGRAMS += tests/unit/exchange/test_links
 tests_unit_exchange_test_links_SOURCES = tests/unit/exchange/test_links.c
 tests_unit_exchange_test_links_LDADD = $(UNIT_LIBS_exchange)
 TESTS += tests/unit/exchange/test_links
+
+check_PROGRAMS += tests/unit/exchange/test_directory
+tests_unit_exchange_test_directory_SOURCES = tests/unit/exchange/test_directory.c
+tests_unit_exchange_test_directory_LDADD = $(UNIT_LIBS_exchange)
+TESTS += tests/unit/exchange/test_directory

@@ -14,3 +14,8 @@ check_PROGRAMS += tests/unit/net/test_wire
 tests_unit_net_test_wire_SOURCES = tests/unit/net/test_wire.c
 tests_unit_net_test_wire_LDADD = $(UNIT_LIBS_net)
 TESTS += tests/unit/net/test_wire
+
+check_PROGRAMS += tests/unit/net/test_alarm
+tests_unit_net_test_alarm_SOURCES = tests/unit/net/test_alarm.c
+tests_unit_net_test_alarm_LDADD = $(UNIT_LIBS_net)
+TESTS += tests/unit/net/test_alarm

@@ -35,3 +35,13 @@ check_PROGRAMS += tests/unit/policy/test_size_limit
 tests_unit_policy_test_size_limit_SOURCES = tests/unit/policy/test_size_limit.c
 tests_unit_policy_test_size_limit_LDADD = $(UNIT_LIBS_policy)
 TESTS += tests/unit/policy/test_size_limit
+
+check_PROGRAMS += tests/unit/policy/test_api_key
+tests_unit_policy_test_api_key_SOURCES = tests/unit/policy/test_api_key.c
+tests_unit_policy_test_api_key_LDADD = $(UNIT_LIBS_policy)
+TESTS += tests/unit/policy/test_api_key
+
+check_PROGRAMS += tests/unit/policy/test_limits
+tests_unit_policy_test_limits_SOURCES = tests/unit/policy/test_limits.c
+tests_unit_policy_test_limits_LDADD = $(UNIT_LIBS_policy)
+TESTS += tests/unit/policy/test_limits

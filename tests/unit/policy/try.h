@@ -16,6 +16,7 @@ static const struct policy *policy;
 static const struct conf_model *model;
 static const void *self;
 static void *state;
+static const char *above = "";          /* further sections */
 
 /* Loads `text`, the members of one policy. False when there were errors. */
 static inline bool
@@ -32,11 +33,11 @@ try_load(const char *text)
 	diag_init(&diag, &said);
 	for (int i = 0; policies[i]; i++)
 		types[i] = &policies[i]->conf;
-	fprintf(f, "policies: { p: { %s }; };\n"
+	fprintf(f, "policies: { p: { %s }; };\n%s"
 		   "listeners: { web: { bind = [ \"127.0.0.1:1\" ]; }; };\n"
 		   "upstreams: { o: { targets = [ \"http://127.0.0.1:2\" ]; }; };\n"
 		   "services: { s: { domains = [ \"*\" ]; policies = [ \"p\" ];\n"
-		   "  routes = ( { match = \"* /*\"; to = \"o\"; } ); }; };\n", text);
+		   "  routes = ( { match = \"* /*\"; to = \"o\"; } ); }; };\n", text, above);
 	fclose(f);
 	m = conf_load(path, &image, types, &diag);
 	unlink(path);
@@ -56,6 +57,17 @@ try_begin(const char *text)
 		diag_print(&diag, stderr);
 		ck_abort_msg("refused: %s", text);
 	}
+	fake_begin();
+	fake_gen.model = model;
+	state = arena_zalloc(&x->arena, policy->state_size + 1);
+	x->response.status = 200;
+}
+
+/* The same policy for the next request. */
+static inline void
+try_again(void)
+{
+	fake_end();
 	fake_begin();
 	fake_gen.model = model;
 	state = arena_zalloc(&x->arena, policy->state_size + 1);
@@ -108,6 +120,24 @@ static inline void
 try_returns(const char *lines)
 {
 	ck_assert_str_eq(fake_lines(&x->response.headers), lines);
+}
+
+/* What `postern why` would say of the policy's note. */
+static inline void
+try_explains(const char *words)
+{
+	char said_of_it[256] = "";
+
+	policy->explain(&x->note[0], said_of_it, sizeof said_of_it);
+	ck_assert_str_eq(said_of_it, words);
+}
+
+static inline const char *
+try_returned(const char *name)
+{
+	struct header *h = headers_find(&x->response.headers, str_of(name));
+
+	return h ? arena_str(&x->arena, h->value).at : NULL;
 }
 
 static inline void
