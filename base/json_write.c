@@ -156,7 +156,7 @@ json_bool(struct json_write *j, bool value)
 }
 
 void
-json_null(struct json_write *j)
+json_none(struct json_write *j)
 {
 	json_raw(j, STR("null"));
 }
