@@ -38,11 +38,14 @@ static int
 unpack_consumer(struct consumer_row *r, MDB_val name, MDB_val row)
 {
 	struct unpack u = store_unpack(row);
+	char copy[CONSUMER_NAME] = "";
 
-	memset(r, 0, sizeof(*r));
-	if (name.mv_size >= sizeof(r->name))
+	if (name.mv_size >= sizeof(copy))
 		return MDB_CORRUPTED;
-	memcpy(r->name, name.mv_data, name.mv_size);
+	/* It may have been looked for by the name in this very struct. */
+	memcpy(copy, name.mv_data, name.mv_size);
+	memset(r, 0, sizeof(*r));
+	memcpy(r->name, copy, sizeof(copy));
 	r->state = (uint32_t)unpack_varint(&u);
 	r->of_file = (uint32_t)unpack_varint(&u);
 	r->created = (int64_t)unpack_varint(&u);
@@ -71,11 +74,13 @@ unpack_key(struct key_row *r, MDB_val digest, MDB_val row)
 {
 	struct unpack u = store_unpack(row);
 	char hex[2 * sizeof(struct digest)];
+	struct digest copy;
 
-	memset(r, 0, sizeof(*r));
-	if (digest.mv_size != sizeof(r->digest))
+	if (digest.mv_size != sizeof(copy))
 		return MDB_CORRUPTED;
-	memcpy(&r->digest, digest.mv_data, digest.mv_size);
+	memcpy(&copy, digest.mv_data, sizeof(copy));
+	memset(r, 0, sizeof(*r));
+	r->digest = copy;
 	digest_put(hex, &r->digest);
 	memcpy(r->id, hex, 12);
 	r->state = (uint32_t)unpack_varint(&u);

@@ -28,11 +28,14 @@ static int
 unpack_plan(struct plan_row *r, MDB_val name, MDB_val row)
 {
 	struct unpack u = store_unpack(row);
+	char copy[CONSUMER_NAME] = "";
 
-	memset(r, 0, sizeof(*r));
-	if (name.mv_size >= sizeof(r->name))
+	if (name.mv_size >= sizeof(copy))
 		return MDB_CORRUPTED;
-	memcpy(r->name, name.mv_data, name.mv_size);
+	/* It may have been looked for by the name in this very struct. */
+	memcpy(copy, name.mv_data, name.mv_size);
+	memset(r, 0, sizeof(*r));
+	memcpy(r->name, copy, sizeof(copy));
 	r->burst = unpack_varint(&u);
 	r->created = (int64_t)unpack_varint(&u);
 	r->changed = (int64_t)unpack_varint(&u);
