@@ -140,6 +140,20 @@ check(struct conf_load *l, void *self, struct where w)
 	return 0;
 }
 
+/* For the admin plane. Counted by something else than the name of the consumer, it is not to be found there. */
+static bool
+counted(const void *self, struct conf_counted *c)
+{
+	const struct quota *p = self;
+
+	*c = (struct conf_counted){ .quota = p->quota.plan ? NULL : p->quota.at,
+				    .n = p->quota.n,
+				    .plan = p->quota.plan,
+				    .zone = p->zone,
+				    .which = p->which };
+	return str_eq(p->by.by->text, STR("{consumer}"));
+}
+
 static bool
 needs_identity(const void *self)
 {
@@ -288,6 +302,7 @@ const struct policy quota_policy = {
 		.size = sizeof(struct quota),
 		.fields = fields,
 		.check = check,
+		.counted = counted,
 	},
 	.state_size = sizeof(struct quota_state),
 	.quotas = true,
