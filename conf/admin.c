@@ -58,36 +58,8 @@ http_parse(struct conf_load *l, const struct conf_node *n, struct str text,
 	return 0;
 }
 
-static int
-socket_parse(struct conf_load *l, const struct conf_node *n, struct str text,
-	     struct where w, void *to)
-{
-	static const struct conf_field row = { .key = "socket", .kind = CONF_KIND_PATH };
-	struct str *path = to;
-
-	if (n->kind != CONF_NODE_STRING)
-		return wrong_type(l, n, "socket", "a path, or \"none\"");
-	if (conf_text(l, n, &text) < 0)
-		return -1;
-	if (str_eq(text, STR("none"))) {
-		*path = STR_NONE;
-		return 0;
-	}
-	if (!text.len || str_starts(text, STR("unix:"))) {
-		conf_error(l, 207, w,
-			   "\"socket\" is a path, \"/run/postern/admin.sock\", or \"none\"");
-		return -1;
-	}
-	if (conf_fill_one(l, &row, n, path) < 0)
-		return -1;
-	if (path->len < sizeof(((struct sockaddr_un *)0)->sun_path))
-		return 0;
-	conf_error(l, 207, w, "the path of a socket has at most 107 bytes");
-	return -1;
-}
-
 const struct conf_field admin_rows[] = {
-	{ "socket", CONF_KIND_VIA, .offset = A(socket), .parse = socket_parse,
+	{ "socket", CONF_KIND_PATH, CONF_F_NONE, A(socket),
 	  .help = "path of the socket that postern consumer, usage, quota and others "
 		  "talk to; left out: admin.sock in rundir; \"none\": there is none" },
 	{ "socket_group", CONF_KIND_STR, .offset = A(socket_group),
@@ -116,6 +88,13 @@ check_admin(struct conf_load *l, const struct conf_node *n, const struct conf_ad
 	struct where unseen = token ? conf_name_where(token) : (struct where){ 0 };
 
 	unseen.len = 0;
+	if (str_ends(a->socket, STR("/")) ||
+	    memmem(a->socket.at ? a->socket.at : "", a->socket.len, "unix:", 5))
+		conf_error(l, 207, conf_where(conf_member(n, "socket")),
+			   "\"socket\" is a path, \"/run/postern/admin.sock\", or \"none\"");
+	else if (a->socket.len >= sizeof(((struct sockaddr_un *)0)->sun_path))
+		conf_error(l, 207, conf_where(conf_member(n, "socket")),
+			   "the path of a socket has at most 107 bytes");
 	if (a->http.text.len && !loopback(a->http.text) && !a->token.len)
 		conf_warn(l, 237, a->http.where,
 			  "whoever reaches \"%.*s\" can read metrics, usage and the names "
@@ -139,12 +118,11 @@ admin_parse(struct conf_load *l, const struct conf_node *n, struct str text,
 		return conf_defaults(l, admin_rows, a);
 
 	struct reader_scope before = reader_begin(l, "admin", STR_NONE);
-	int result = conf_fill(l, n, admin_rows, a);
+	int errors = l->diag->errors, result = conf_fill(l, n, admin_rows, a);
 
-	if (result == 0)
-		check_admin(l, n, a);
+	check_admin(l, n, a);
 	reader_end(l, before);
-	return result;
+	return result < 0 || l->diag->errors > errors ? -1 : 0;
 }
 
 void

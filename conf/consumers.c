@@ -98,7 +98,7 @@ roll_key(struct conf_load *l, const struct conf_consumer *of, const struct diges
 		l->roll.places[i] = at;
 		c->nkeys++;
 	} else if (c->keys[i].consumer != of->index && l->roll.twice++ < ROLL_ERRORS) {
-		conf_error(l, 231, key_where(&l->roll, at),
+		diag_error(l->diag, 231, key_where(&l->roll, at),
 			   "consumer \"%.*s\" has a key of \"%.*s\"; a key has one owner",
 			   STR_ARG(of->name), STR_ARG(c->at[c->keys[i].consumer].name));
 		diag_note(l->diag, key_where(&l->roll, l->roll.places[i]),
@@ -193,9 +193,16 @@ keys_parse(struct conf_load *l, const struct conf_node *n, struct str text,
 	static const struct conf_field row = { .key = "keys", .kind = CONF_KIND_STRS };
 	struct consumer_options *o = to;
 	struct conf_strs all = { 0 };
-	int result = conf_fill_one(l, &row, n, &all);
+	int result;
 
-	(void)text, (void)w;
+	(void)text;
+	if (n->kind == CONF_NODE_STRING) {
+		w.len = 0;
+		conf_error(l, 205, w,
+			   "\"keys\" is a list: [ \"sha256:<64 hex digits>\" ]");
+		return -1;
+	}
+	result = conf_fill_one(l, &row, n, &all);
 	for (size_t i = 0; i < all.n; i++) {
 		struct digest d;
 		const char *error = all.at[i].at ? key_error(all.at[i], &d) : NULL;

@@ -114,6 +114,8 @@ consumers_file_parse(struct conf_load *l, const char *shown, struct str text)
 	struct reader_scope before = reader_begin(l, NULL, STR_NONE);
 	const struct conf_field *row = l->row;
 
+	/* Its lines are not shown: there may be keys in them. */
+	diag_file(l->diag, arena_str(l->diag->arena, str_of(shown)).at, STR_NONE);
 	l->row = NULL;
 	l->roll.file = shown;
 	roll_reserve(l, most, most);

@@ -112,7 +112,7 @@ say_row(const struct conf_field *r, const char *path, FILE *out)
 	}
 	if (r->flags & CONF_F_REQUIRED) {
 		fputs("  default  none: it must be given\n", out);
-	} else if (r->def) {
+	} else if (r->def && *r->def) {
 		fputs("  default  ", out);
 		say_default(r, out);
 		fputc('\n', out);
@@ -134,7 +134,7 @@ say_members(const struct conf_field *rows, FILE *out)
 		fprintf(out, "  %-16s %s", r->key, r->help);
 		if (r->flags & CONF_F_REQUIRED) {
 			fputs(" (required)", out);
-		} else if (r->def) {
+		} else if (r->def && *r->def) {
 			fputs(" (", out);
 			say_default(r, out);
 			fputc(')', out);

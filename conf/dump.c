@@ -105,7 +105,12 @@ value(struct dump *d, const struct conf_field *r, const struct conf_node *n, int
 			s = expanded(d, s);
 		if (r && r->flags & CONF_F_SECRET && !known_secret(s))
 			s = STR("***");
-		if (r && r->kind == CONF_KIND_PATH && s.len && !has_variables(s))
+		if (r && r->flags & CONF_F_SECRET && str_starts(s, STR("file:")))
+			s = arena_printf(&d->load->scratch, "file:%.*s",
+					 STR_ARG(source_path(n->source, &d->load->scratch,
+							     str_from(s, 5))));
+		if (r && r->kind == CONF_KIND_PATH && s.len && !has_variables(s) &&
+		    !(r->flags & CONF_F_NONE && str_eq(s, STR("none"))))
 			s = source_path(n->source, &d->load->scratch, s);
 		quoted(d, s);
 		break;

@@ -292,6 +292,8 @@ string(struct conf_load *l, const struct conf_field *r, const struct conf_node *
 		return -1;
 	if (r->flags & CONF_F_SECRET)
 		return secret_read(l, n, *to, to);
+	if (r->flags & CONF_F_NONE && str_eq(*to, STR("none")))
+		*to = STR_NONE;
 	if (r->kind == CONF_KIND_PATH && to->len)
 		*to = source_path(n->source, l->image, *to);
 	return 0;

@@ -66,6 +66,7 @@ enum {
 	CONF_F_NAMED = 8,  /* a group of groups, each by `sub` */
 	CONF_F_LIST = 16,  /* a list of groups by `sub` */
 	CONF_F_TYPED = 32, /* policies: the rows of its `type` as well */
+	CONF_F_NONE = 64,  /* PATH: "none" may be written, and is an empty one */
 };
 
 struct conf_field {

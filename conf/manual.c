@@ -64,7 +64,7 @@ facts(FILE *out, const struct conf_field *r)
 	}
 	if (r->flags & CONF_F_REQUIRED)
 		fputs("Required.\n", out);
-	else if (r->def) {
+	else if (r->def && *r->def) {
 		fputs("Default: ", out);
 		plain(out, r->def);
 		fputs(".\n", out);

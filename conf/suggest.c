@@ -38,7 +38,7 @@ static const struct { const char *word, *here;
 	{ "frontend", "the section listeners, and services" },
 	{ "frontends", "the section listeners, and services" },
 	{ "entrypoints", "the section listeners" },
-	{ "listen", "bind of a listener" },
+	{ "listen", "bind of a listener, or http of the section admin" },
 	{ "listener", "the section listeners" },
 	{ "filter_chains", "policies of a service or route" },
 	{ "http_filters", "policies of a service or route" },
@@ -79,7 +79,8 @@ static const struct { const char *word, *here;
 	{ "trusted_ips", "trust of a listener" },
 	{ "worker_processes", "gateway.workers" },
 	{ "nbthread", "gateway.workers" },
-	{ "concurrency", "gateway.workers" },
+	{ "concurrency", "gateway.workers; requests at once are limited by a policy of type "
+			 "\"concurrency\"" },
 	{ "worker_connections", "gateway.max_files" },
 	{ "worker_rlimit_nofile", "gateway.max_files" },
 	{ "worker_cpu_affinity", "gateway.pin_cpus" },
@@ -87,7 +88,61 @@ static const struct { const char *word, *here;
 	{ "add_header", "a policy of type \"headers\"" },
 	{ "proxy_set_header", "a policy of type \"headers\"" },
 	{ "limit_req", "a policy of type \"rate-limit\"" },
+	{ "limit_req_zone", "a policy of type \"rate-limit\"; its memory is there" },
 	{ "limit_conn", "a policy of type \"concurrency\"" },
+	{ "limit_conn_zone", "a policy of type \"concurrency\"; its memory is there" },
+	{ "rate_limiting", "a policy of type \"rate-limit\"" },
+	{ "rate_limits", "a policy of type \"rate-limit\"" },
+	{ "local_ratelimit", "a policy of type \"rate-limit\"" },
+	{ "stick_table", "a policy of type \"rate-limit\"; its memory is there" },
+	{ "throttle", "a policy of type \"rate-limit\" or \"spike-control\"" },
+	{ "throttling", "a policy of type \"rate-limit\" or \"spike-control\"" },
+	{ "spike_arrest", "a policy of type \"spike-control\"" },
+	{ "adaptive_concurrency", "a policy of type \"concurrency\"" },
+	{ "max_concurrent", "a policy of type \"concurrency\"" },
+	{ "key_auth", "a policy of type \"api-key\"" },
+	{ "keyauth", "a policy of type \"api-key\"" },
+	{ "verify_api_key", "a policy of type \"api-key\"" },
+	{ "request_termination", "respond of a route, or a policy of type \"respond\"" },
+	{ "request_size_limiting", "a policy of type \"size-limit\"" },
+	{ "request_transformer", "a policy of type \"headers\"" },
+	{ "response_transformer", "a policy of type \"headers\"" },
+	{ "correlation_id", "a policy of type \"request-id\"" },
+	{ "file_log", "a policy of type \"access-log\"" },
+	{ "http_log", "a policy of type \"access-log\"" },
+	{ "second", "rate = \"5/s\"" },
+	{ "minute", "rate = \"60/min\"" },
+	{ "hour", "rate = \"5000/h\"" },
+	{ "day", "rate = \"10000/day\", or quota = \"10000/day\" of a plan" },
+	{ "month", "quota = \"5000000/month\"" },
+	{ "requests_per_unit", "rate = \"100/s\"" },
+	{ "token_bucket", "rate = \"100/s\" and burst = 200" },
+	{ "max_tokens", "burst" },
+	{ "limit", "rate = \"100/s\"" },
+	{ "limit_by", "by = \"{client.ip}\"" },
+	{ "descriptors", "by = \"{client.ip}\"" },
+	{ "usage_plans", "the section plans" },
+	{ "usage_plan", "plan of a consumer" },
+	{ "tier", "plan of a consumer" },
+	{ "subscription", "plan of a consumer" },
+	{ "users", "the section consumers" },
+	{ "clients", "the section consumers" },
+	{ "credentials", "keys of a consumer: [ \"sha256:<64 hex digits>\" ]" },
+	{ "keyauth_credentials", "keys of a consumer: [ \"sha256:<64 hex digits>\" ]" },
+	{ "api_keys", "keys of a consumer: [ \"sha256:<64 hex digits>\" ]" },
+	{ "key", "keys of a consumer: [ \"sha256:<64 hex digits>\" ]" },
+	{ "username", "the name of the group: consumers: { NAME: { … }; }" },
+	{ "custom_id", "the name of the group: consumers: { NAME: { … }; }" },
+	{ "timezone", "zone of a plan" },
+	{ "time_zone", "zone of a plan" },
+	{ "admin_listen", "http of the section admin" },
+	{ "status_listen", "http of the section admin" },
+	{ "metrics", "http of the section admin: /metrics is there" },
+	{ "prometheus", "http of the section admin: /metrics is there" },
+	{ "stats", "http of the section admin: /metrics is there" },
+	{ "stub_status", "http of the section admin: /metrics is there" },
+	{ "admin_token", "token of the section admin" },
+	{ "retention", "the section history" },
 	{ "proxy_hide_header", "a policy of type \"headers\"" },
 	{ "more_set_headers", "a policy of type \"headers\"" },
 	{ "http_request", "policies of a service or route" },
@@ -261,6 +316,15 @@ named_first(const struct conf_field *rows, const char *text)
 	return NULL;
 }
 
+/* However others use the word: it differs in a dash, or an s at the end. */
+static bool
+plainly(struct str key, const char *near)
+{
+	return (key.len > 4 && same_word(key, near)) ||
+	       (strlen(near) == key.len + 1 && near[key.len] == 's' &&
+		str_starts(str_of(near), key));
+}
+
 const struct conf_field *
 unknown_key(struct conf_load *l, const struct conf_node *group,
 	    const struct conf_field *rows, const struct conf_node *child)
@@ -288,8 +352,7 @@ unknown_key(struct conf_load *l, const struct conf_node *group,
 	const char *near = diag_nearest(key, known);
 
 	for (int i = 0; foreign[i].word; i++)
-		if (same_word(key, foreign[i].word) &&
-		    !(near && key.len > 4 && same_word(key, near))) {
+		if (same_word(key, foreign[i].word) && !(near && plainly(key, near))) {
 			conf_error(l, 201, w, "unknown key \"%.*s\"; here that is %s",
 				   STR_ARG(key), foreign[i].here);
 			return named_first(rows, foreign[i].here);

@@ -182,8 +182,7 @@ conf_rate(struct str s, uint64_t *count, uint64_t *period_ms, const char **error
 		*error = "weeks and months are windows of a quota; a rate is per s, min, h "
 			 "or day";
 	else if (p)
-		*error = "a rate counts up to 10000000 requests; per a shorter period it "
-			 "may be more";
+		*error = "a rate counts up to 10000000 requests in its period";
 	else
 		*error = "a rate is a string with a count and a period, s, min, h or day: "
 			 "\"100/s\", \"60/min\"";

@@ -142,7 +142,7 @@ say_nobody(struct linker *l, const struct conf_route *r, uint32_t i,
 			  STR_ARG(name), STR_ARG(str_first(t->text, 60)));
 	else
 		diag_error(l->diag, 412, use->where,
-			   "policy \"%.*s\" goes by the plan of the consumer, and no "
+			   "policy \"%.*s\" needs to know the consumer, and no "
 			   "policy before it finds out who that is",
 			   STR_ARG(name));
 	for (uint32_t k = i + 1; k < l->n; k++)
