@@ -316,6 +316,7 @@ collect_second(struct keeper *k)
 	}
 	if (whole)
 		c->whole_at = now + WHOLE_MS;
+	collect_records(k);
 	c->all = false;
 	if (transact(c) < 0)
 		return;
@@ -330,6 +331,7 @@ collect_now(struct keeper *k)
 {
 	struct collect *c = k->collect;
 
+	collect_records(k);
 	c->all = true;
 	return transact(c) < 0 ? -1 : 0;
 }
