@@ -11,54 +11,9 @@
 #include <unistd.h>
 
 #include "conf/load.h"
+#include "tests/unit/conf/sample.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-struct sample {
-	bool yes;
-	int64_t count;
-	uint64_t size, time;
-	uint32_t share;
-	struct str text, path, secret;
-	int word;
-	struct conf_strs list;
-	struct conf_pairs pairs;
-	struct { bool yes; } group;
-};
-
-static const char *const words[] = { "one", "two", NULL };
-
-static const struct conf_field inner[] = {
-	{ .key = "yes", .kind = CONF_KIND_BOOL, .def = "true", .help = "a boolean" },
-	CONF_END
-};
-
-static const struct conf_field fields[] = {
-	CONF_BOOL(struct sample, yes, "false", "a boolean"),
-	CONF_INT(struct sample, count, "1", 0, 100, "a number"),
-	CONF_SIZE(struct sample, size, "1KiB", 1, 1 << 20, "a size"),
-	CONF_DURATION(struct sample, time, "1s", 1, 60000, "a duration"),
-	{ .key = "share",
-	  .kind = CONF_KIND_SHARE,
-	  .offset = offsetof(struct sample, share),
-	  .help = "a share" },
-	CONF_STR(struct sample, text, "x", "a text"),
-	CONF_PATH(struct sample, path, NULL, "a path"),
-	{ .key = "secret",
-	  .kind = CONF_KIND_STR,
-	  .flags = CONF_F_SECRET,
-	  .offset = offsetof(struct sample, secret),
-	  .help = "a secret" },
-	CONF_ENUM(struct sample, word, "one", words, "a word"),
-	CONF_STRS(struct sample, list, "a list"),
-	CONF_PAIRS(struct sample, pairs, "pairs"),
-	CONF_GROUP(struct sample, group, inner, "a group"),
-	CONF_END
-};
-
-static const struct conf_type type = { "sample", "a sample", sizeof(struct sample),
-				       fields, NULL };
-static const struct conf_type *const types[] = { &type, NULL };
 
 static void
 write_file(int fd, const void *data, size_t size)
@@ -89,7 +44,7 @@ dumped(const char *path, size_t *size)
 
 	arena_init(&findings, NULL, 0, (size_t)64 << 20);
 	diag_init(&d, &findings);
-	if (!out || conf_dump(path, types, &d, out) < 0) {
+	if (!out || conf_dump(path, sample_types, &d, out) < 0) {
 		diag_print(&d, stderr);
 		abort();
 	}
@@ -118,7 +73,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	arena_init(&findings, NULL, 0, (size_t)64 << 20);
 	diag_init(&d, &findings);
 
-	struct conf_model *m = conf_load(path, &image, types, &d);
+	struct conf_model *m = conf_load(path, &image, sample_types, &d);
 
 	if (!m == !d.errors)
 		abort();

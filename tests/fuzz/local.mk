@@ -35,7 +35,7 @@ tests_fuzz_fuzz_image_LDADD = $(LIBS_worker)
 tests_fuzz_fuzz_image_LDFLAGS = $(LINK_FUZZ)
 
 FUZZ_TARGETS += tests/fuzz/fuzz_conf
-tests_fuzz_fuzz_conf_SOURCES = tests/fuzz/fuzz_conf.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_conf_SOURCES = tests/fuzz/fuzz_conf.c tests/unit/conf/sample.h $(FUZZ_MAIN)
 tests_fuzz_fuzz_conf_LDADD = $(LIBS_conf)
 tests_fuzz_fuzz_conf_LDFLAGS = $(LINK_FUZZ)
 
@@ -43,3 +43,8 @@ FUZZ_TARGETS += tests/fuzz/fuzz_query
 tests_fuzz_fuzz_query_SOURCES = tests/fuzz/fuzz_query.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_query_LDADD = $(LIBS_master)
 tests_fuzz_fuzz_query_LDFLAGS = $(LINK_FUZZ)
+
+FUZZ_TARGETS += tests/fuzz/fuzz_consumers
+tests_fuzz_fuzz_consumers_SOURCES = tests/fuzz/fuzz_consumers.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_consumers_LDADD = $(LIBS_conf)
+tests_fuzz_fuzz_consumers_LDFLAGS = $(LINK_FUZZ)

@@ -9,7 +9,7 @@ tests_unit_conf_test_units_LDADD = $(UNIT_LIBS_conf)
 TESTS += tests/unit/conf/test_units
 
 check_PROGRAMS += tests/unit/conf/test_field
-tests_unit_conf_test_field_SOURCES = tests/unit/conf/test_field.c tests/unit/conf/try.h
+tests_unit_conf_test_field_SOURCES = tests/unit/conf/test_field.c tests/unit/conf/try.h tests/unit/conf/sample.h
 tests_unit_conf_test_field_LDADD = $(UNIT_LIBS_conf)
 TESTS += tests/unit/conf/test_field
 

@@ -39,6 +39,21 @@ static const struct policy ends = {
 	.state_size = 8, .done = over, .forwards = true,
 };
 
+static bool
+needs(const void *self)
+{
+	return !((const struct plain *)self)->text;
+}
+
+static const struct policy who = {
+	.conf = { .name = "who", .size = sizeof(struct plain), .fields = plain_fields },
+	.request = pass, .identifies = true,
+};
+static const struct policy limit = {
+	.conf = { .name = "limit", .size = sizeof(struct plain), .fields = plain_fields },
+	.request = pass, .needs_identity = needs,
+};
+
 static struct arena image, said;
 static struct diag diag;
 static struct conf_model model;
@@ -255,6 +270,77 @@ START_TEST(bad_rewrites_are_refused)
 }
 END_TEST
 
+/* Gateway and service policies, then those of the first route. */
+static int
+compile_chain(const struct conf_policy *gateway_policy, const struct conf_policy *a,
+	      const struct conf_policy *b)
+{
+	model.gateway.policies = uses(gateway_policy, NULL);
+	model.gateway.npolicies = 1;
+	service[0].policies = uses(a, b);
+	service[0].npolicies = 2;
+	return compile();
+}
+
+START_TEST(a_limit_by_plan_comes_after_who_identifies)
+{
+	begin();
+	ck_assert_int_eq(compile_chain(policy("any", &asks, "{header.x}"),
+				       policy("key", &who, NULL),
+				       policy("by-plan", &limit, NULL)),
+			 0);
+	ck_assert_int_eq(diag.warnings, 0);
+	ck_assert(route[0].links->identifies);
+	ck_assert(!route[2].links->identifies);
+	end();
+
+	begin();
+	ck_assert_int_eq(compile_chain(policy("any", &asks, NULL),
+				       policy("by-plan", &limit, NULL),
+				       policy("key", &who, NULL)),
+			 -1);
+	ck_assert_int_eq(diag.errors, 1);
+	says(412, 20, "policy \"by-plan\" needs to know the consumer");
+	ck_assert(str_starts(diag.first->next->text, STR("\"key\" does, but runs later")));
+	end();
+
+	/* One route goes without. */
+	begin();
+	routes[1].without = (struct conf_strs){ (struct str[]){ STR("key") },
+						(struct where[]){ { "a.conf", 9, 1, 1 } },
+						1 };
+	ck_assert_int_eq(compile_chain(policy("any", &asks, NULL),
+				       policy("key", &who, NULL),
+				       policy("by-plan", &limit, NULL)),
+			 -1);
+	ck_assert_int_eq(diag.errors, 1);
+	ck_assert_uint_eq(diag.first->next->where.line, 31);
+	end();
+}
+END_TEST
+
+START_TEST(templates_of_nobody_are_a_warning)
+{
+	begin();
+	ck_assert_int_eq(compile_chain(policy("early", &asks, "{consumer}"),
+				       policy("key", &who, NULL),
+				       policy("by", &limit, "{consumer}")),
+			 0);
+	ck_assert_int_eq(diag.warnings, 1);
+	says(413, 2, "\"{consumer}\" is empty");
+	end();
+
+	/* What is written at the end comes late enough. */
+	begin();
+	ck_assert_int_eq(compile_chain(policy("log", &ends, "{consumer}"),
+				       policy("key", &who, NULL),
+				       policy("any", &asks, "{consumer}")),
+			 0);
+	ck_assert_int_eq(diag.warnings, 0);
+	end();
+}
+END_TEST
+
 START_TEST(ten_thousand_routes_share_one_chain)
 {
 	static struct conf_route many[10000];
@@ -292,6 +378,8 @@ main(void)
 		captures_of_policies_are_checked_for_each_route,
 		rewrite_and_redirect_are_compiled,
 		bad_rewrites_are_refused,
+		a_limit_by_plan_comes_after_who_identifies,
+		templates_of_nobody_are_a_warning,
 		ten_thousand_routes_share_one_chain,
 	};
 
