@@ -1,5 +1,6 @@
 """`postern stat`: its outputs, what it says when there is nothing, and what it must not do."""
 import csv
+import hashlib
 import io
 import os
 import pty
@@ -9,7 +10,7 @@ import time
 
 import pytest
 
-from harness import SCALE, config, free_port, run, wait_for
+from harness import SCALE, Metrics, config, free_port, reply, run, wait_for
 
 ROUTES = ('{ name = "a"; match = "GET /a"; to = "origin"; }, { name = "b,\\"c\\""; match = "GET /b"; respond = 204; },'
           '{ name = "down"; match = "GET /down"; to = "down"; }')
@@ -79,28 +80,86 @@ def test_csv(gw):
 
 
 def test_prom(gw):
-    """Each sample belongs to a family that was announced once; buckets never fall."""
-    types, buckets, values = {}, [], {}
-    for line in stat(gw, "-o", "prom").splitlines():
-        if line.startswith("# TYPE "):
-            _, _, name, kind = line.split()
-            assert name not in types
-            types[name] = kind
-        elif not line.startswith("# HELP "):
-            m = re.fullmatch(r'([a-z0-9_]+)(\{(?:[a-z]+="(?:[^"\\]|\\.)*",?)+\})? (\S+)', line)
-            assert m, line
-            name, labels, value = m.groups()
-            family = re.sub(r"_(bucket|sum|count)$", "", name) if name not in types else name
-            assert family in types, line
-            assert types[family] != "counter" or name.endswith("_total"), line
-            values[name + (labels or "")] = float(value)
-            if name.endswith("_bucket"):
-                buckets.append(float(value))
-    assert buckets == sorted(buckets) and buckets[-1] == 9
-    assert values["postern_requests_total"] == 9 and values["postern_workers"] == 2
-    assert values['postern_http_requests_total{service="all",route="a",code="2xx"}'] == 5
-    assert values['postern_http_requests_total{service="all",route="b,\\"c\\"",code="2xx"}'] == 2
-    assert values["postern_http_request_duration_seconds_count"] == 9
+    """The text of /metrics, made here: each sample belongs to a family that was announced, buckets never fall."""
+    m = Metrics(stat(gw, "-o", "prom"))
+    buckets = {}
+    for name, labels, value in m.samples:
+        family = re.sub(r"_(bucket|sum|count)$", "", name) if name not in m.types else name
+        assert family in m.types, name
+        assert m.types[family] != "counter" or name.endswith("_total"), name
+        if name.endswith("_bucket"):
+            key = (name, tuple(sorted((k, v) for k, v in labels.items() if k != "le")))
+            assert buckets.get(key, 0) <= value, (name, labels)
+            buckets[key] = value
+    assert m.value("postern_requests_total") == 9 and m.value("postern_workers") == 2
+    assert m.value("postern_http_requests_total", service="all", route="a", code="200") == 5
+    assert m.value("postern_http_requests_total", service="all", route='b,"c"', code="204") == 2
+    assert m.value("postern_http_request_duration_seconds_count") == 9
+
+
+def test_prom_is_what_the_keeper_says(gw):
+    """Word for word, but for values that go on by themselves, and what only the keeper knows: the file."""
+    def names(text):
+        return [re.sub(r',file="[^"]*"| \S+$', "", s) for s in text.splitlines() if s[0] != "#"]
+    gw.wait_admin()
+    assert names(stat(gw, "-o", "prom")) == names(gw.metrics().text)
+
+
+KEY = "key-of-acme"
+CONSUMERS = 'consumers: { acme: { keys = [ "sha256:%s" ]; }; };' % hashlib.sha256(KEY.encode()).hexdigest()
+POLICIES = ('who: { type = "api-key"; header = "x-api-key"; };'
+            'tight: { type = "rate-limit"; rate = "1/min"; burst = 2; by = "{consumer}"; }')
+
+
+@pytest.fixture
+def counted(gateway, origin):
+    """acme: three times what goes through (10 bytes up, 4 down), two refused by the limit; one without a key."""
+    g = gateway(config(origin(lambda r: reply(200, b"four")), head=CONSUMERS, policies=POLICIES,
+                       routes='{ name = "a"; match = "* /a"; to = "origin"; },'
+                              '{ name = "l"; match = "GET /l"; respond = 204; policies = [ "tight" ]; }',
+                       service='policies = [ "who" ];', workers=2))
+    key = [("x-api-key", KEY)]
+    for _ in range(3):
+        assert g.ask("POST", "/a", key, b"0123456789").status == 200
+    assert [g.get("/l", headers=key).status for _ in range(4)] == [204, 204, 429, 429]
+    assert g.get("/a").status == 401
+    wait_for(lambda: g.counter("requests_total") == 8, "8 requests")
+    return g
+
+
+def test_services_policies_consumers(counted):
+    s = counted.stat()
+    assert [(x["service"], x["requests"], x["2xx"], x["4xx"]) for x in s["services"]] == [("all", 8, 5, 3)]
+    assert 0 < s["services"][0]["p50_us"] <= s["services"][0]["p99_us"]
+    assert [(x["listener"], x["connections"]) for x in s["listeners"]] == [("main", 8)]
+    assert s["connects"][0]["connects"] >= 1 and s["connects"][0]["upstream"] == "origin"
+    policies = {(p["type"], p["policy"]): p for p in s["policies"]}
+    assert policies["api-key", "who"]["passed"] == 7 and policies["api-key", "who"]["refused"] == 1
+    assert policies["rate-limit", "tight"]["passed"] == 2 and policies["rate-limit", "tight"]["refused"] == 2
+    acme = [c for c in s["consumers"] if c["consumer"] == "acme"]
+    assert len(acme) == 1 and acme[0]["service"] == "all"
+    assert (acme[0]["requests"], acme[0]["2xx"], acme[0]["4xx"]) == (7, 5, 2)
+    assert acme[0]["bytes_in"] == 30 and acme[0]["bytes_out"] > 12
+    assert s["configuration"]["revision"] == 1 and s["configuration"]["last_reload_good"] is True
+    wait_for(lambda: counted.stat()["store"]["state"] == "ok", "a store that is ok")
+
+
+def test_services_policies_consumers_in_the_table(counted):
+    out = stat(counted)
+    assert re.search(r"^all +8 +5 +0 +3 +0 ", out, re.M), out
+    assert re.search(r"^api-key/who +7 +1 +0 +0 +0 +0$", out, re.M), out
+    assert re.search(r"^rate-limit/tight +2 +2 ", out, re.M), out
+    assert re.search(r"^acme +all +7 +5 +0 +2 +0 +30 +\d+$", out, re.M), out
+    assert re.search(r"^store  \S+", out, re.M), out
+
+
+def test_services_policies_consumers_as_csv(counted):
+    rows = list(csv.DictReader(io.StringIO(stat(counted, "-o", "csv"))))
+    got = {(r["kind"], r["name"], r["key"]): int(r["value"]) for r in rows}
+    assert got["service", "all", "requests"] == 8 and got["policy", "rate-limit/tight", "refused"] == 2
+    assert got["consumer", "acme/all", "2xx"] == 5 and got["consumer", "acme/all", "bytes_in"] == 30
+    assert got["listener", "main", "connections"] == 8
+    assert len(rows) == len(got), "a row twice"
 
 
 def test_last_records(gw):
@@ -169,7 +228,7 @@ def test_says_what_is_wrong(gw, tmp_path, what):
     if what in ("another boot", "another layout"):
         with open(gw.path("run", "region"), "rb") as f, open(region, "wb") as to:
             shutil.copyfileobj(io.BytesIO(f.read(65536)), to)
-            to.truncate(1 << 30)
+            to.truncate(os.path.getsize(gw.path("run", "region")))
         with open(region, "r+b") as f:
             f.seek(24 if what == "another boot" else 8)
             f.write(b"00000000")
