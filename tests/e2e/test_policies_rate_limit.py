@@ -125,3 +125,75 @@ def test_outlives_reload(gateway, origin):
     assert statuses(g, 3) == [200, 200, 429]
     g.reload()
     assert statuses(g, 1) == [429]
+
+
+def plans(*consumers):
+    """Sections for consumers (name, plan), whose key is their name."""
+    import hashlib
+    return ('plans: { gold: { rate = "100/s"; burst = 7; }; slow: { rate = [ "1/s", "3/h" ]; burst = 3; }; '
+            'open: { quota = "1000/day"; }; };\nconsumers: { %s };' % " ".join(
+                '%s: { %s keys = [ "sha256:%s" ]; };' % (n, 'plan = "%s";' % p if p else "", hashlib.sha256(n.encode()).hexdigest())
+                for n, p in consumers))
+
+
+BY_PLAN = 'policies = ( { type = "api-key"; optional = true; }, { type = "rate-limit"; rate = "plan"; %s } );'
+
+
+def test_by_plan(gateway, origin):
+    o = origin()
+    g = gateway(config(o, workers=2, head=plans(("acme", "slow"), ("globex", "slow"), ("free", None), ("wide", "open")),
+                       service=BY_PLAN % "x_headers = true;"))
+
+    def ask(key):
+        return g.get("/x", headers=[("x-api-key", key)] if key else [])
+    for name in ("acme", "globex"):
+        assert [ask(name).status for _ in range(3)] == [200] * 3
+        r = ask(name)
+        assert r.status == 429 and r.json()["reason"] == "rate_limited" and "slow" in r.json()["detail"]
+        assert r.get("RateLimit-Policy") == '"slow";q=3;w=3600' and r.get("RateLimit").startswith('"slow";r=0;t=')
+        assert r.get("X-RateLimit-Limit") == "3" and 1100 < int(r.get("Retry-After")) <= 1200
+    for name in ("free", "wide", None):         # no plan, a plan without rates, nobody: not limited
+        assert [ask(name).status for _ in range(6)] == [200] * 6
+
+
+def test_by_plan_all_workers_together(gateway, origin):
+    """32 connections, four workers, one consumer: never more than its plan, and not much less."""
+    g = gateway(config(origin(), workers=4, head=plans(("acme", "gold")), service=BY_PLAN % "",
+                       routes='{ match = "* /*"; respond = 200; }'))
+    count, began = [], time.monotonic()
+    until = began + 3
+
+    def run():
+        n = 0
+        with g.client() as c:
+            while time.monotonic() < until:
+                n += c.get("/x", headers=[("x-api-key", "acme")]).status == 200
+        count.append(n)
+    threads = [threading.Thread(target=run) for _ in range(32)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    took = time.monotonic() - began
+    assert sum(count) <= 100 * took + 7
+    assert sum(count) >= 0.5 * 3 * 100          # a slow machine may not even ask so often
+
+
+def test_a_rate_that_is_changed_begins_anew(gateway, origin):
+    conf = 'rate = "%s"; burst = 1; by = "k";'
+    o = origin()
+    text = config(o, service='policies = ( { type = "rate-limit"; %s } );' % conf)
+    g = gateway(text % "1/h")
+    assert statuses(g, 2) == [200, 429]
+    g.write(text % "1000/s")
+    g.reload()
+    time.sleep(0.01)
+    assert g.get("/x").status == 200
+
+
+def test_a_plan_needs_somebody(gateway, origin):
+    """rate = "plan" where nobody finds out who the consumer is can only be a mistake."""
+    g = gateway(config(origin(), head=plans(("acme", "gold")), service='policies = ( { type = "rate-limit"; rate = "plan"; } );'),
+                start=False)
+    code, out, err = g.run("check", "-c", g.conf)
+    assert code == 1 and "E412" in out + err
