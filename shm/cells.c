@@ -48,7 +48,11 @@ cells_reserve(struct region *r, struct cells *c)
 struct siphash
 cells_key(const struct cells *c, uint64_t which, struct str bytes)
 {
-	return siphash(c->key, which, bytes);
+	struct siphash key = siphash(c->key, which, bytes);
+
+	/* Its line comes while the caller looks what time it is. */
+	__builtin_prefetch(&c->set[key.high % CELLS_SETS], 1);
+	return key;
 }
 
 static uint64_t
@@ -57,15 +61,18 @@ tag_of(struct siphash key)
 	return key.low ? key.low : 1;
 }
 
-/* The key's cell, or the one that it would take: the smallest TAT of its set. */
+/* The key's cell, or the one that it would take: the smallest TAT of its set. The TAT is read
+ * first: the tag is as new, or newer. What both swaps below need: a TAT that is still the same
+ * has still the same tag, as every write raises it; and who sees the TAT of a new key sees the key. */
 static inline union word *
 find(struct set *s, uint64_t tag, union word *seen)
 {
 	union word *least = NULL;
 
 	for (int i = 0; i < CELLS_A_SET; i++) {
-		union word w = word_look(&s->cell[i]);
+		union word w = { .value = word_value(&s->cell[i]) };
 
+		w.tag = word_tag(&s->cell[i]);
 		if (w.tag == tag || !least || w.value < seen->value) {
 			least = &s->cell[i];
 			*seen = w;
@@ -124,7 +131,12 @@ decide(struct cells *c, struct siphash key, struct cell_limit l, uint64_t queue,
 	struct set *s = &c->set[key.high % CELLS_SETS];
 	uint64_t tag = tag_of(key);
 
-	for (;;) {
+#ifdef __x86_64__
+	/* Who is going to write asks for the line once, not twice. */
+	if (take)
+		__asm__ volatile("prefetchw %0" : : "m"(*s));
+#endif
+	for (int lost = 0;; lost++) {
 		struct cell_answer a;
 		union word seen, new = { .tag = tag };
 		union word *at = find(s, tag, &seen);
@@ -133,8 +145,11 @@ decide(struct cells *c, struct siphash key, struct cell_limit l, uint64_t queue,
 		if (!ours && seen.value > now)
 			return full(&seen, now);
 		a = judge(ours ? seen.value : 0, l, queue, now, &new.value);
-		if (a.verdict != CELL_ADMITTED || !take || word_swap(at, seen, new))
+		if (a.verdict != CELL_ADMITTED || !take)
 			return a;
+		if (ours ? word_raise(at, seen, new) : word_swap(at, seen, new))
+			return a;
+		step_aside(16 << (lost < 3 ? lost : 3));
 	}
 }
 

@@ -92,15 +92,10 @@ own_count(const struct inflight *f, const struct counts *c, int row)
 }
 
 /* Rows that meet at the limit wait for different times, and longer each time. */
-static void
-step_aside(int row, int try)
+static int
+turns_aside(int row, int try)
 {
-	for (int i = (row * 5 + try * 3) % 16 + (1 << (try < 6 ? try : 6)); i > 0; i--)
-#if defined(__x86_64__) || defined(__i386__)
-		__builtin_ia32_pause();
-#else
-		__asm__ volatile("" ::: "memory");
-#endif
+	return (row * 5 + try * 3) % 16 + (1 << (try < 6 ? try : 6));
 }
 
 struct inflight_answer
@@ -132,7 +127,7 @@ inflight_take(struct inflight *f, int row, struct siphash key, struct str name,
 		}
 		SHM_STEP();
 		atomic_store(&c->of[row], own);
-		step_aside(row, try);
+		step_aside(turns_aside(row, try));
 	}
 	return a;
 }

@@ -51,4 +51,12 @@ word_swap(union word *at, union word old, union word new)
 	return __sync_bool_compare_and_swap(&at->both, old.both, new.both);
 }
 
+/* The same where the tag stays: for who knows that with the same value it is the same tag. */
+static inline bool
+word_raise(union word *at, union word old, union word new)
+{
+	SHM_STEP();
+	return __sync_bool_compare_and_swap(&at->value, old.value, new.value);
+}
+
 #endif

@@ -7,3 +7,8 @@ endif
 EXTRA_DIST += .clang-format .editorconfig CONTRIBUTING.md LICENSE \
 	scripts tests/e2e tests/conf tests/bench
 EXTRA_DIST += .clang-tidy
+
+# Figures, not a test: make tests/bench/bench_limits && tests/bench/bench_limits
+EXTRA_PROGRAMS += tests/bench/bench_limits
+tests_bench_bench_limits_SOURCES = tests/bench/bench_limits.c
+tests_bench_bench_limits_LDADD = $(LIBS_shm)
