@@ -9,3 +9,5 @@ libcli_a_SOURCES = master/cli/cli.c master/cli/cli.h master/cli/check.c master/c
 	master/cli/stat_table.c \
 	master/cli/top.c master/cli/top.h master/cli/top_rates.c \
 	master/cli/top_screen.c master/cli/top_terminal.c
+libcli_a_SOURCES += master/cli/admin.c master/cli/admin.h master/cli/admin_ask.c master/cli/admin_print.c \
+	master/cli/consumer.c master/cli/plan.c master/cli/usage.c
