@@ -111,11 +111,16 @@ static const char head[] =
 	"with\n"
 	".Ql #\nor\n.Ql //\nor stand between\n.Ql /*\nand\n.Ql */ .\n"
 	"Named things are groups, ordered things are lists.\nUnknown keys are errors.\n"
-	".Pp\nDurations, sizes and shares are strings with a unit:\n"
+	".Pp\nDurations, sizes, shares, rates and quotas are strings with a unit:\n"
 	".Bl -tag -width 10n\n"
 	".It durations\n\\(dq250ms\\(dq, \\(dq30s\\(dq, \\(dq1h30m\\(dq, \\(dq1d\\(dq\n"
 	".It sizes\n\\(dq512B\\(dq, \\(dq64KiB\\(dq, \\(dq1MiB\\(dq, \\(dq1GiB\\(dq\n"
-	".It shares\n\\(dq20%\\(dq\n.El\n.Pp\n"
+	".It shares\n\\(dq20%\\(dq\n"
+	".It rates\n\\(dq100/s\\(dq, \\(dq60/min\\(dq, \\(dq5000/h\\(dq, "
+	"\\(dq10000/day\\(dq: spread evenly, whenever they begin\n"
+	".It quotas\n\\(dq10000/day\\(dq, \\(dq5000000/month\\(dq, also per minute, "
+	"hour or week: counted from one end of the calendar's window to the next; weeks "
+	"begin on Monday\n.El\n.Pp\n"
 	"Where 0 is allowed, \\(dqnone\\(dq may be written.\n"
 	"In strings, ${env:NAME} stands for a variable of the environment and "
 	"${var:NAME} for one of the\n"
@@ -147,6 +152,21 @@ static const char matching[] =
 	".Pp\n.Ql postern route\nshows for a request which routes were tried, and\n.Cm tests\n"
 	"of a service see to it that it stays so.\n";
 
+static const char consumers[] =
+	".Sh WHO CALLS\n"
+	"A policy of type\n.Cm api-key\n"
+	"finds out whose key a request bears; policies that run after it can count by\n"
+	".Ql {consumer} ,\nby the rates of its plan\n.Pq Cm rate No = \\(dqplan\\(dq ,\n"
+	"and by the quotas of its plan\n.Pq Cm quota No = \\(dqplan\\(dq .\n"
+	"Consumers and their keys stand in\n.Cm consumers ,\nin\n.Cm gateway.consumers_file ,\n"
+	"and in the store, where\n.Ql postern consumer\nputs them while the gateway runs.\n"
+	"The keys of one consumer add up; a key has one owner.\n"
+	"Only digests of keys are kept: what\n.Ql printf %s KEY | sha256sum\nprints.\n"
+	"A file of consumers has lines such as\n.Bd -literal -offset indent\n"
+	"# CONSUMER sha256:DIGEST [PLAN]\n"
+	"acme sha256:2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae gold\n"
+	".Ed\n";
+
 static const char tail[] =
 	".Sh FILES\n.Bl -tag -width Pa\n.It Pa /etc/postern/postern.conf\nthe main file\n"
 	".It Pa /etc/postern/conf.d/\nfiles of others, when\n.Cm include\nnames "
@@ -176,6 +196,7 @@ conf_describe_manual(const struct conf_type *const *types, void (*more)(FILE *),
 		rows(out, types[i]->fields);
 	}
 	fputs(matching, out);
+	fputs(consumers, out);
 	more(out);
 	fputs(tail, out);
 }

@@ -6,8 +6,8 @@ sysusersdir = $(prefix)/lib/sysusers.d
 confdir = $(sysconfdir)/postern
 samplesdir = $(docdir)/samples
 
-SAMPLES = conf/samples/behind-firewall.conf conf/samples/browser-api.conf conf/samples/canary.conf \
-	conf/samples/internal.conf conf/samples/limits.conf conf/samples/postern.conf \
+SAMPLES = conf/samples/api-product.conf conf/samples/behind-firewall.conf conf/samples/browser-api.conf conf/samples/canary.conf \
+	conf/samples/internal.conf conf/samples/limits.conf conf/samples/postern.conf conf/samples/protect-origin.conf \
 	conf/samples/static-answers.conf conf/samples/websocket.conf
 dist_samples_DATA = $(SAMPLES)
 dist_doc_DATA = README.md CHANGELOG.md
