@@ -116,6 +116,10 @@ region(struct master *m)
 		log_error("%s: %s [E524]. Next: postern explain E524", path, strerror(errno));
 		return -1;
 	}
+	/* The gateway's user may look at it (postern why, stat, top). */
+	if (m->identity.change &&
+	    fchown(region_fd(m->region), (uid_t)-1, m->identity.gid) < 0)
+		log_warn("%s: %s: user %s cannot read it", path, strerror(errno), m->identity.name);
 	return 0;
 }
 
