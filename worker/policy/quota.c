@@ -167,7 +167,41 @@ needs_identity(const void *self)
 static uint64_t
 left(const struct conf_quota *q, struct quota_answer a)
 {
-	return a.used < q->count ? q->count - a.used : 0;
+	return q && a.used < q->count ? q->count - a.used : 0;
+}
+
+struct place {                          /* of one window */
+	struct siphash key;
+	uint32_t ends;                  /* minutes since 1970 */
+};
+
+/* Takes from all windows, or looks at all of them: the one that is nearest to its limit, or that
+ * refuses for longest, is in s. */
+static enum quota_verdict
+ask(struct quotas *all, const struct place *at, const struct conf_quota *q, uint32_t n,
+    int64_t now, uint64_t amount, struct quota_state *s)
+{
+	enum quota_verdict worst = QUOTA_ADMITTED;
+
+	s->at = NULL;
+	for (uint32_t i = 0; i < n; i++) {
+		struct quota_answer a = quotas_take(all, at[i].key, at[i].ends,
+						    (uint32_t)(now / 60), q[i].count, amount);
+		uint64_t ends = (uint64_t)at[i].ends * 60000;
+		bool refuses = a.verdict != QUOTA_ADMITTED, refused = worst != QUOTA_ADMITTED;
+		bool more = refuses ? ends > s->ends : left(&q[i], a) < left(s->at, s->answer);
+
+		if (!s->at || (refuses && !refused) || (refuses == refused && more)) {
+			s->at = &q[i];
+			s->answer = a;
+			s->ends = ends;
+		}
+		if (refuses)
+			worst = a.verdict;
+		if (refuses && amount)
+			break;
+	}
+	return worst;
 }
 
 /* All windows must admit. What is taken from one when the next refuses after all, because
@@ -176,33 +210,17 @@ static enum quota_verdict
 take(struct quotas *all, const struct quota *p, const struct conf_quota *q, uint32_t n,
      struct str zone, struct str key, struct quota_state *s)
 {
-	struct siphash where[CONF_RATES];
-	uint32_t ends[CONF_RATES];
+	struct place at[CONF_RATES];
 	int64_t now = clock_wall_ms() / 1000;
+	enum quota_verdict v;
 
 	for (uint32_t i = 0; i < n; i++) {
-		where[i] = quotas_key(all, p->which[q[i].window], key);
-		ends[i] = conf_window_ends((enum conf_window)q[i].window, zone, now);
+		at[i].key = quotas_key(all, p->which[q[i].window], key);
+		at[i].ends = conf_window_ends((enum conf_window)q[i].window, zone, now);
 	}
-	/* First a look at all of them, then all are taken from. */
-	for (uint64_t amount = n > 1 ? 0 : 1; amount <= 1; amount++) {
-		s->at = NULL;
-		for (uint32_t i = 0; i < n; i++) {
-			struct quota_answer a = quotas_take(all, where[i], ends[i],
-							    (uint32_t)(now / 60),
-							    q[i].count, amount);
-
-			if (!s->at || a.verdict != QUOTA_ADMITTED ||
-			    left(&q[i], a) < left(s->at, s->answer)) {
-				s->at = &q[i];
-				s->answer = a;
-				s->ends = (uint64_t)ends[i] * 60000;
-			}
-			if (a.verdict != QUOTA_ADMITTED)
-				return a.verdict;
-		}
-	}
-	return QUOTA_ADMITTED;
+	if (n > 1 && (v = ask(all, at, q, n, now, 0, s)) != QUOTA_ADMITTED)
+		return v;
+	return ask(all, at, q, n, now, 1, s);
 }
 
 static struct str

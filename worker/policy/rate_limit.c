@@ -138,6 +138,24 @@ place(struct cells *c, const struct rate_limit *p, const struct conf_rate *r, ui
 	return cells_key(c, (p->identity * 31 + i) ^ rate, key);
 }
 
+/* Whether all windows would admit; else the one that will refuse for longest is in s. */
+static enum cell_verdict
+look(struct cells *c, const struct siphash *where, const struct conf_rate *rate, uint32_t n,
+     uint64_t now, struct rate_limit_state *s)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		struct cell_limit limit = { rate[i].interval, rate[i].burst };
+		struct cell_answer a = cells_peek(c, where[i], limit, now);
+
+		if (a.verdict == CELL_ADMITTED ||
+		    (s->rate && a.retry <= s->answer.retry))
+			continue;
+		s->rate = &rate[i];
+		s->answer = a;
+	}
+	return s->rate ? s->answer.verdict : CELL_ADMITTED;
+}
+
 /* All windows must admit. What is taken from one when the next refuses after all, because
  * another worker was faster, is lost to the key: never is one admitted too many. */
 static enum cell_verdict
@@ -147,18 +165,10 @@ take(struct cells *c, const struct rate_limit *p, const struct conf_rate *rate, 
 	struct siphash where[CONF_RATES];
 	uint64_t now = clock_read();
 
-	for (uint32_t i = 0; i < n; i++) {
-		struct cell_limit limit = { rate[i].interval, rate[i].burst };
-
+	for (uint32_t i = 0; i < n; i++)
 		where[i] = place(c, p, &rate[i], i, key);
-		if (n == 1)
-			break;
-		s->rate = &rate[i];
-		s->answer = cells_peek(c, where[i], limit, now);
-		if (s->answer.verdict != CELL_ADMITTED)
-			return s->answer.verdict;
-	}
-	s->rate = NULL;
+	if (n > 1 && look(c, where, rate, n, now, s) != CELL_ADMITTED)
+		return s->answer.verdict;
 	for (uint32_t i = 0; i < n; i++) {
 		struct cell_limit limit = { rate[i].interval, rate[i].burst };
 		struct cell_answer a = cells_take(c, where[i], limit, now);

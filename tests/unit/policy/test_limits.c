@@ -42,6 +42,12 @@ refused(enum fault f, const char *detail)
 	try_response();
 }
 
+static void
+at(int64_t wall_s)                      /* it is that time now */
+{
+	clock_state.wall = wall_s * 1000000000 - (int64_t)clock_state.now;
+}
+
 /* ---- rate-limit by the plan */
 
 START_TEST(a_plan_has_the_rate)
@@ -114,13 +120,31 @@ START_TEST(who_needs_to_know_the_consumer)
 }
 END_TEST
 
-/* ---- quota */
-
-static void
-at(int64_t wall_s)                      /* it is that time now */
+/* Retry-After is true: of all windows that refuse, the longest counts. */
+START_TEST(the_window_that_refuses_for_longest_is_said)
 {
-	clock_state.wall = wall_s * 1000000000 - (int64_t)clock_state.now;
+	static const char *const texts[] = {
+		"type = \"rate-limit\"; rate = [ \"1/s\", \"2/h\", \"2/min\" ]; burst = 2;",
+		"type = \"quota\"; quota = [ \"2/minute\", \"2/month\", \"2/hour\" ];",
+	};
+
+	for (int t = 0; t < 2; t++) {
+		begin(texts[t]);
+		for (int i = 0; i < 3; i++) {
+			again("acme", NULL);
+			at(1700000000);
+			ck_assert_int_eq(try_request(), i < 2 ? PASS : ANSWER);
+		}
+		ck_assert_int_gt(atoi(try_returned("retry-after")), t ? 86400 : 1700);
+		try_response();
+		ck_assert_str_eq(try_returned("ratelimit-policy"),
+				 t ? "\"p\";q=2;w=2592000" : "\"p\";q=2;w=3600");
+		end();
+	}
 }
+END_TEST
+
+/* ---- quota */
 
 START_TEST(a_quota_ends_with_its_window)
 {
@@ -333,6 +357,7 @@ main(void)
 		a_plan_has_the_rate,
 		a_changed_rate_begins_anew,
 		who_needs_to_know_the_consumer,
+		the_window_that_refuses_for_longest_is_said,
 		a_quota_ends_with_its_window,
 		all_windows_of_a_plan_hold,
 		an_observed_quota_refuses_nothing,
