@@ -92,16 +92,17 @@ line(struct lines *f, struct str s)
 static void
 lines(struct lines *f, struct str text)
 {
+	const uint32_t *twice = &f->load->roll.twice;
 	struct str one;
 
-	while (f->errors + f->load->roll.twice < ROLL_ERRORS && str_split(&text, '\n', &one)) {
+	while (f->errors + *twice < ROLL_ERRORS && str_split(&text, '\n', &one)) {
 		f->line++;
 		f->begin = one.at;
 		if (one.len && one.at[one.len - 1] == '\r')
 			one.len--;
 		line(f, one);
 	}
-	if (f->errors + f->load->roll.twice >= ROLL_ERRORS && text.at)
+	if (f->errors + *twice >= ROLL_ERRORS && text.at)
 		diag_note(f->load->diag, (struct where){ f->file, f->line, 1, 0 },
 			  "the lines below were not read");
 }

@@ -55,7 +55,7 @@ enum conf_encoded_slash { CONF_SLASH_KEEP, CONF_SLASH_REJECT, CONF_SLASH_DECODE 
 /* What the keeper serves and keeps. */
 struct conf_admin {
 	struct str socket;              /* path; "admin.sock" in rundir when left out; empty: none */
-	struct str socket_group;        /* members may use it, beside root and the gateway's own user; empty: nobody else */
+	struct str socket_group;        /* members may use it, beside root and gateway.user; empty: nobody else */
 	struct conf_bind http;          /* address; empty text: none. Read-only without a token */
 	struct str token;               /* a secret; empty: nothing can be changed over http */
 };
@@ -279,8 +279,8 @@ const struct conf_consumer *conf_key_find(const struct conf_consumers *, const s
 const struct conf_plan *conf_plan_find(const struct conf_model *, struct str name);
 const struct conf_consumer *conf_consumer_find(const struct conf_model *, struct str name);
 
-/* Makes a plan of texts, as the store keeps them: rates and quotas separated by blanks. -1 and a sentence that shows the
- * fix in *error. Strings are not copied. */
+/* Makes a plan of texts, as the store keeps them: rates and quotas separated by blanks. -1 and a sentence that
+ * shows the fix in *error. Strings are not copied. */
 int conf_plan_texts(struct conf_plan *, struct str name, struct str rate, struct str quota, struct str zone,
 		    uint64_t burst, const char **error);
 
@@ -292,8 +292,8 @@ int conf_rate_finish(struct conf_rate *, uint64_t burst, const char **error);
 int conf_quota(struct str, struct conf_quota *, const char **error);
 extern const char *const conf_window_names[CONF_WINDOWS];       /* "minute" … "month" */
 
-/* When the calendar window that `now` (seconds since 1970) lies in ends: minutes since 1970, in that zone (empty: UTC). Zone
- * rules are those of the C library (tzdata), daylight saving included. */
+/* When the calendar window that `now` (seconds since 1970) lies in ends: minutes since 1970, in that zone (empty:
+ * UTC). Zone rules are those of the C library (tzdata), daylight saving included. */
 uint32_t conf_window_ends(enum conf_window, struct str zone, int64_t now);
 /* Whether the C library knows that zone. */
 bool conf_zone_known(struct str zone);

@@ -17,8 +17,8 @@ unused(struct conf_load *l)
 				  STR_ARG(m->policies[i]->name));
 }
 
-/* Those of the store may have any plan: only where files say who has which, one that nobody
- * has stands out. */
+/* Those of the store may have any plan: only where files say who has which, one that
+ * nobody has stands out. */
 static void
 unused_plans(struct conf_load *l)
 {

@@ -2,8 +2,9 @@
  *
  * field.c fills structs by rows, vars.c replaces ${…}, units.c knows "30s", suggest.c
  * finds what was meant, named.c reads sections of named groups; gateway.c, listeners.c,
- * upstreams.c, policies.c, services.c, routes.c, tests.c, plans.c, consumers.c and admin.c have the rows of the language and what rows cannot say; names.c
- * looks at the whole. Only conf/ includes this. */
+ * upstreams.c, policies.c, services.c, routes.c, tests.c, plans.c, consumers.c and
+ * admin.c have the rows of the language and what rows cannot say; names.c looks at the
+ * whole. Only conf/ includes this. */
 #ifndef CONF_READER_H
 #define CONF_READER_H
 

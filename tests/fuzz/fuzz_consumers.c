@@ -1,5 +1,5 @@
-/* consumers — any text as gateway.consumers_file: it is taken, or refused with findings that
- * have their place in it; what was taken is found again. */
+/* consumers — any text as gateway.consumers_file: it is taken, or refused with findings
+ * that have their place in it; what was taken is found again. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

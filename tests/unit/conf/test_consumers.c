@@ -267,10 +267,15 @@ END_TEST
 int
 main(void)
 {
-	const TTest *const tests[] = { keys_of_the_section,   nobody_at_all,
-				       keys_of_a_file_add_up, the_same_key_again_is_no_harm,
-				       slips_of_a_file,       fifty_slips_are_enough,
-				       a_million_lines };
+	const TTest *const tests[] = {
+		keys_of_the_section,
+		nobody_at_all,
+		keys_of_a_file_add_up,
+		the_same_key_again_is_no_harm,
+		slips_of_a_file,
+		fifty_slips_are_enough,
+		a_million_lines,
+	};
 
 	return unit_run("consumers", tests, sizeof(tests) / sizeof(*tests));
 }

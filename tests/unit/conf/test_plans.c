@@ -32,7 +32,8 @@ START_TEST(rates_have_a_count_and_a_period)
 	for (size_t i = 0; i < sizeof(rates) / sizeof(*rates); i++) {
 		struct conf_rate r = { 0 };
 		const char *error = "";
-		int got = conf_rate(str_of(rates[i].text), &r.count, &r.period_ms, &error);
+		int got = conf_rate(str_of(rates[i].text), &r.count, &r.period_ms,
+				    &error);
 
 		ck_assert_msg(got == (rates[i].count ? 0 : -1), "%s", rates[i].text);
 		ck_assert_msg((error != NULL) == (got < 0), "%s", rates[i].text);
@@ -125,10 +126,11 @@ START_TEST(plans_of_bad_texts_are_refused)
 		struct conf_plan p;
 		const char *error = NULL;
 
-		ck_assert_int_eq(conf_plan_texts(&p, STR("p"), str_of(bad[i].rate),
-						 str_of(bad[i].quota), str_of(bad[i].zone),
-						 bad[i].burst, &error),
-				 -1);
+		int got = conf_plan_texts(&p, STR("p"), str_of(bad[i].rate),
+					  str_of(bad[i].quota), str_of(bad[i].zone),
+					  bad[i].burst, &error);
+
+		ck_assert_int_eq(got, -1);
 		ck_assert_msg(error && strstr(error, bad[i].says), "%s: %s", bad[i].says,
 			      error ? error : "nothing");
 	}
@@ -165,9 +167,13 @@ END_TEST
 int
 main(void)
 {
-	const TTest *const tests[] = { rates_have_a_count_and_a_period, quotas_have_a_window,
-				       plans_are_made_of_texts, plans_of_bad_texts_are_refused,
-				       plans_of_a_file };
+	const TTest *const tests[] = {
+		rates_have_a_count_and_a_period,
+		quotas_have_a_window,
+		plans_are_made_of_texts,
+		plans_of_bad_texts_are_refused,
+		plans_of_a_file,
+	};
 
 	return unit_run("plans", tests, sizeof(tests) / sizeof(*tests));
 }

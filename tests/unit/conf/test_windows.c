@@ -1,4 +1,5 @@
-/* When windows of the calendar end: in several zones, over daylight saving and month ends. */
+/* When windows of the calendar end: in several zones, over daylight saving, at month
+ * ends. */
 #include <stdlib.h>
 #include <time.h>
 
@@ -75,12 +76,11 @@ START_TEST(windows_end_by_the_calendar)
 		puts("tzdata is not installed: UTC only");
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		struct str zone = str_of(cases[i].zone);
-		int64_t got;
+		int64_t now = utc(cases[i].now), got;
 
 		if (!conf_zone_known(zone))
 			continue;
-		got = (int64_t)conf_window_ends(cases[i].window, zone, utc(cases[i].now)) *
-		      60;
+		got = (int64_t)conf_window_ends(cases[i].window, zone, now) * 60;
 		ck_assert_msg(got == utc(cases[i].ends),
 			      "%s of %s at %s ends %+lld s beside %s",
 			      conf_window_names[cases[i].window], cases[i].zone,
@@ -90,8 +90,8 @@ START_TEST(windows_end_by_the_calendar)
 }
 END_TEST
 
-/* Minute by minute over two years: a window ends after now, is as long as it may be, and all
- * minutes of it say the same end. */
+/* Over two years: a window ends after now, is no longer than it may be, and whenever it is
+ * asked within it, the end is the same. */
 START_TEST(windows_follow_each_other)
 {
 	static const char *const zones[] = { "", "Europe/Berlin", "America/New_York",
@@ -151,9 +151,12 @@ END_TEST
 int
 main(void)
 {
-	const TTest *const tests[] = { windows_end_by_the_calendar, windows_follow_each_other,
-				       the_zone_of_the_process_stays,
-				       zones_are_those_of_tzdata };
+	const TTest *const tests[] = {
+		windows_end_by_the_calendar,
+		windows_follow_each_other,
+		the_zone_of_the_process_stays,
+		zones_are_those_of_tzdata,
+	};
 
 	return unit_run("windows", tests, sizeof(tests) / sizeof(*tests));
 }
