@@ -12,13 +12,15 @@
 /* A disk that is full after some pages of a larger write gives LMDB a short write, which
  * it calls EIO. Writing behind the end of the file, where a page of it will be some day,
  * tells. */
-static int
-why_not_written(struct store *s)
+int
+store_cause(struct store *s, int code)
 {
 	static const char zeroes[1 << 16];
 	struct stat st;
 	mdb_filehandle_t fd;
 
+	if (code != EIO || s->readonly)
+		return code;
 	if (!s->env || mdb_env_get_fd(s->env, &fd) || fstat(fd, &st) < 0)
 		return EIO;
 
@@ -73,8 +75,7 @@ store_fail(struct store *s, int code)
 {
 	if (code == STORE_SAID)
 		return -1;
-	if (code == EIO && !s->readonly)
-		code = why_not_written(s);
+	code = store_cause(s, code);
 	s->failure = store_kind(code);
 	snprintf(s->error, sizeof(s->error), "%s", store_text(code));
 	return -1;

@@ -23,7 +23,7 @@ enum {
 	PAGE_LEAF = 2,
 	PAGE_OVERFLOW = 4,
 	PAGE_META = 8,
-	PAGE_KINDS = 0x6f,
+
 	NODE_BIG = 1,
 	NODE_TABLE = 2,
 	NODE_DUPLICATES = 4,
@@ -67,7 +67,8 @@ struct check {
 	uint64_t pages;     /* in the file */
 	bool leaves;        /* look at these, too */
 	bool lists;         /* second round of the free pages: what they list */
-	uint8_t *seen;      /* a bit for each page */
+	uint16_t sizes[PAGE_MOST / 2]; /* of the nodes of a page, where each begins */
+	uint8_t *seen;                 /* a bit for each page */
 	uint8_t *buf[DEPTH_MOST *
 		     2]; /* the path: of a table it begins in the tree of names */
 };
@@ -141,8 +142,7 @@ check_overflow(struct check *c, uint64_t number, size_t size, bool list)
 	rc = read_at(c, &head, sizeof(head), number * c->psize);
 	if (rc)
 		return rc;
-	if (head.number != number || (head.flags & PAGE_KINDS) != PAGE_OVERFLOW ||
-	    head.u.pages < need)
+	if (head.number != number || head.flags != PAGE_OVERFLOW || head.u.pages < need)
 		return MDB_CORRUPTED;
 	if (!c->lists)
 		return claim(c, number, head.u.pages);
@@ -208,6 +208,42 @@ compare(const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_len, bool num
 	return (x > y) - (x < y);
 }
 
+/* Nodes fill the upper part of a page without gaps; LMDB moves them about as if nothing
+ * else could be. */
+static int
+check_layout(struct check *c, const uint8_t *page, bool leaf)
+{
+	const struct page *head = (const struct page *)(const void *)page;
+	unsigned count = (head->u.at.lower - PAGE_HEAD) / 2, at = head->u.at.upper;
+
+	memset(c->sizes, 0, c->psize / 2 * sizeof(*c->sizes));
+	for (unsigned i = 0; i < count; i++) {
+		size_t size;
+		uint16_t begin;
+		struct node n;
+
+		memcpy(&begin, page + PAGE_HEAD + 2 * i, 2);
+		if (begin < at || begin > c->psize - NODE_HEAD || begin % 2 ||
+		    c->sizes[begin / 2])
+			return MDB_CORRUPTED;
+		memcpy(&n, page + begin, sizeof(n));
+		size = NODE_HEAD + (size_t)n.ksize;
+		if (leaf && n.flags & NODE_BIG)
+			size += sizeof(uint64_t);
+		else if (leaf)
+			size += n.low | (size_t)n.high << 16;
+		if (n.ksize > KEY_MOST || size > c->psize)
+			return MDB_CORRUPTED;
+		c->sizes[begin / 2] = (uint16_t)((size + 1) & ~(size_t)1);
+	}
+	for (unsigned i = 0; i < count; i++) {
+		if (at >= c->psize || !c->sizes[at / 2])
+			return MDB_CORRUPTED;
+		at += c->sizes[at / 2];
+	}
+	return at == c->psize ? 0 : MDB_CORRUPTED;
+}
+
 struct within { /* a tree */
 	const struct tree *tree;
 	bool names, list;
@@ -220,7 +256,7 @@ check_page(struct check *, struct within *, uint64_t number, int depth, int leve
 static int
 check_nodes(struct check *c, struct within *w, const uint8_t *page, int depth, int level)
 {
-	const struct page *head = (const struct page *)page;
+	const struct page *head = (const struct page *)(const void *)page;
 	unsigned count = (head->u.at.lower - PAGE_HEAD) / 2;
 	bool leaf = depth == w->tree->depth, numbers = w->tree->flags & MDB_INTEGERKEY;
 	const uint8_t *before = NULL;
@@ -232,15 +268,11 @@ check_nodes(struct check *c, struct within *w, const uint8_t *page, int depth, i
 		int rc;
 
 		memcpy(&at, page + PAGE_HEAD + 2 * i, 2);
-		if (at < head->u.at.upper || at > c->psize - NODE_HEAD || at % 2)
-			return MDB_CORRUPTED;
 		memcpy(&n, page + at, sizeof(n));
 
 		const uint8_t *key = page + at + NODE_HEAD;
 		size_t room = c->psize - at - NODE_HEAD;
 
-		if (n.ksize > room || n.ksize > KEY_MOST)
-			return MDB_CORRUPTED;
 		/* The first key of a branch is never looked at. */
 		if (leaf || i) {
 			if (!n.ksize || (numbers && n.ksize != sizeof(uint64_t)))
@@ -290,15 +322,15 @@ check_page(struct check *c, struct within *w, uint64_t number, int depth, int le
 	if (rc)
 		return rc;
 	memcpy(&head, c->buf[level], sizeof(head));
-	if (head.number != number ||
-	    (head.flags & PAGE_KINDS) != (leaf ? PAGE_LEAF : PAGE_BRANCH) ||
+	if (head.number != number || head.flags != (leaf ? PAGE_LEAF : PAGE_BRANCH) ||
 	    head.u.at.lower < PAGE_HEAD || head.u.at.lower % 2 ||
 	    head.u.at.lower > head.u.at.upper || head.u.at.upper > c->psize)
 		return MDB_CORRUPTED;
 	/* Of a branch LMDB asserts two; for free pages it does not. */
 	if ((head.u.at.lower - PAGE_HEAD) / 2 < (leaf || w->list ? 1 : 2))
 		return MDB_CORRUPTED;
-	return check_nodes(c, w, c->buf[level], depth, level);
+	rc = check_layout(c, c->buf[level], leaf);
+	return rc ? rc : check_nodes(c, w, c->buf[level], depth, level);
 }
 
 static int

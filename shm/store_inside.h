@@ -51,6 +51,8 @@ struct store {
 	char path[];
 };
 
+/* The code that EIO stands for, if it was a write that failed, and can be known. */
+int store_cause(struct store *, int code);
 /* What a code means. */
 enum store_failure store_kind(int code);
 const char *store_text(int code);

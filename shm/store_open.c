@@ -236,8 +236,10 @@ open_file(struct store *s)
 		rc = open_tables(s, !s->readonly && !all);
 	if (!rc)
 		rc = extend(s, bytes);
-	if (rc)
+	if (rc) {
+		rc = store_cause(s, rc);
 		shut(s);
+	}
 	return rc;
 }
 

@@ -17,7 +17,9 @@ static char place_dir[64], place_path[96];
 static inline void
 place_make(void)
 {
-	snprintf(place_dir, sizeof(place_dir), "/tmp/postern-store-XXXXXX");
+	/* In memory where there is such a place: a busy disk makes each commit wait. */
+	snprintf(place_dir, sizeof(place_dir), "%s/postern-store-XXXXXX",
+		 access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
 	ck_assert_ptr_nonnull(mkdtemp(place_dir));
 	snprintf(place_path, sizeof(place_path), "%s/state", place_dir);
 }
