@@ -116,6 +116,9 @@ region(struct master *m)
 		log_error("%s: %s [E524]. Next: postern explain E524", path, strerror(errno));
 		return -1;
 	}
+	/* A fresh start, that no upgrade is: the store gets another chance. */
+	if (m->bequest.lock < 0)
+		m->shared.control->store_deaths = 0;
 	/* The gateway's user may look at it (postern why, stat, top). */
 	if (m->identity.change &&
 	    fchown(region_fd(m->region), (uid_t)-1, m->identity.gid) < 0)

@@ -31,7 +31,8 @@ struct control {
 	_Atomic uint64_t stored_at;     /* ms since 1970: the last commit of meters and checkpoints */
 	_Atomic uint64_t records_folded, records_missed;/* records that the keeper read; that it was too slow for */
 	_Atomic uint64_t meters_other;  /* requests that found no meter of their own */
-	uint64_t spare1[5];
+	_Atomic uint64_t store_file;    /* which file the store is: another number, another file, to be opened anew */
+	uint64_t spare1[4];
 	/* The builder's, before any worker serves. */
 	_Atomic uint32_t tables;        /* TABLE_*: in use by a configuration, now or before */
 	_Atomic uint32_t restored;      /* TABLE_*: the checkpoint was loaded into it, if there was one */

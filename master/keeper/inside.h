@@ -48,6 +48,7 @@ struct keeper {
 		uint64_t readers_at;    /* ms: stale readers are looked for */
 		uint64_t deaths;        /* of workers, when they were last looked for */
 		uint64_t dev, ino, size;        /* of its file */
+		uint64_t cut;           /* how often that was changed under us */
 		int lock;               /* on the directory: the right to book; -1: not ours */
 		uint64_t locked_out;    /* ms: since when another has it */
 		bool locked_out_said;

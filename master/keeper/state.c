@@ -36,6 +36,7 @@ note_crash(int sig)
 	for (size_t i = 0; i < sizeof(fatal) / sizeof(*fatal); i++)
 		if (fatal[i] == sig)
 			sigaction(sig, &before[i], NULL);
+	raise(sig);
 }
 
 static void
@@ -152,6 +153,17 @@ say_failure(struct keeper *k, enum store_failure why, enum store_state state, co
 		log_error("store %s: %s: traffic goes on, %s", k->path, error, meaning[why].text);
 }
 
+/* Inodes are used again: when a file was made tells it from the one that had its number before. */
+static uint64_t
+born(const char *path)
+{
+	struct statx x;
+
+	if (statx(AT_FDCWD, path, 0, STATX_BTIME, &x) < 0 || !(x.stx_mask & STATX_BTIME))
+		return 0;
+	return (uint64_t)x.stx_btime.tv_sec * 1000000000 + x.stx_btime.tv_nsec;
+}
+
 static void
 look_at_file(struct keeper *k)
 {
@@ -162,6 +174,8 @@ look_at_file(struct keeper *k)
 	k->state.dev = s.st_dev;
 	k->state.ino = s.st_ino;
 	k->state.size = (uint64_t)s.st_size;
+	k->shared.control->store_file =
+		(s.st_dev * 0x9e3779b97f4a7c15 ^ s.st_ino ^ born(k->path)) + k->state.cut;
 }
 
 static void
@@ -169,8 +183,9 @@ opened(struct keeper *k)
 {
 	k->state.opened++;
 	k->state.opened_at = clock_ms();
-	k->shared.control->store_epoch++;
 	look_at_file(k);
+	k->shared.control->store_epoch++;
+	api_overrides(k);
 	if (k->state.said == STORE_BAD) {
 		log_notice("store %s: opened", k->path);
 		k->state.said = STORE_UNKNOWN;
@@ -202,8 +217,10 @@ state_open(struct keeper *k)
 		opened(k);
 	} else if (k->store) {
 		look_at_file(k);
-		if (k->state.said != STORE_READONLY)
+		if (k->state.said != STORE_READONLY) {
 			k->shared.control->store_epoch++;
+			api_overrides(k);
+		}
 		say_failure(k, why, STORE_READONLY, error);
 	} else {
 		say_failure(k, why, STORE_BAD, error);
@@ -303,6 +320,7 @@ watch_file(struct keeper *k)
 		s->size = (uint64_t)now.st_size;
 		return;
 	}
+	s->cut++;
 	log_error("store %s: the file was %s while it was in use", k->path,
 		  !there ? "removed" :
 		  now.st_dev == s->dev && now.st_ino == s->ino ? "cut short" : "replaced");

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from harness import Client, Truncated, alive, config, reply, run, wait_for
+from harness import Client, Truncated, alive, config, reply, wait_for
 
 NAMES = ["acme", "bolt", "corp"]
 SERVICE = 'policies = ( { type = "api-key"; } );'
@@ -19,9 +19,9 @@ def key_of(name):
     return "key-of-" + name
 
 
-def conf(origin, **kw):
+def conf(origin, user=None, **kw):
     kw.setdefault("service", SERVICE)
-    kw["gateway"] = 'consumers_file = "@DIR@/consumers"; ' + kw.get("gateway", "")
+    kw["gateway"] = 'consumers_file = "@DIR@/consumers"; ' + ('user = "%s"; ' % user if user else "")
     return config(origin, **kw)
 
 

@@ -23,6 +23,7 @@ struct kept {
 struct directory {
 	struct shared *shared;
 	struct store *store;            /* NULL: not open */
+	uint64_t file;                  /* control.store_file when it was opened */
 	uint64_t tried;                 /* ms; when it was opened last */
 	char path[512];
 	struct list plans[BUCKETS];     /* of struct kept, by name */
@@ -87,17 +88,22 @@ the_store(struct directory *d)
 {
 	uint32_t state = atomic_load_explicit(&d->shared->control->store_state,
 					      memory_order_acquire);
+	uint64_t file = atomic_load_explicit(&d->shared->control->store_file,
+					     memory_order_acquire);
 	const char *error = "";
 
-	if (state != STORE_OK && state != STORE_READONLY) {
+	if (file != d->file)
+		d->tried = 0;
+	if ((state != STORE_OK && state != STORE_READONLY) || file != d->file)
 		close_store(d);
+	if (state != STORE_OK && state != STORE_READONLY)
 		return NULL;
-	}
 	if (d->store)
 		return d->store;
 	if (d->tried && clock_ms() - d->tried < RETRY_MS)
 		return NULL;
 	d->tried = clock_ms();
+	d->file = file;
 	d->store = store_open(d->path, true, &error, NULL);
 	if (!d->store)
 		log_warn("%s can not be read: %s", d->path, error);
