@@ -9,6 +9,8 @@ EXTRA_DIST += .clang-format .editorconfig CONTRIBUTING.md LICENSE \
 EXTRA_DIST += .clang-tidy
 
 # Figures, not a test: make tests/bench/bench_limits && tests/bench/bench_limits
-EXTRA_PROGRAMS += tests/bench/bench_limits
+EXTRA_PROGRAMS += tests/bench/bench_limits tests/bench/bench_store
 tests_bench_bench_limits_SOURCES = tests/bench/bench_limits.c
 tests_bench_bench_limits_LDADD = $(LIBS_shm)
+tests_bench_bench_store_SOURCES = tests/bench/bench_store.c
+tests_bench_bench_store_LDADD = $(LIBS_shm)

@@ -19,12 +19,16 @@ digests_to(struct str bytes, const char *wanted)
 /* The examples of FIPS 180-4, and of NIST's CAVP for one byte. */
 START_TEST(digests_are_those_of_the_standard)
 {
-	digests_to(STR_NONE, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-	digests_to(STR("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+	digests_to(STR_NONE,
+		   "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+	digests_to(STR("abc"),
+		   "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 	digests_to(STR("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq"),
 		   "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
-	digests_to(STR("\xd3"), "28969cdfa74a12c82f3bad960b0b000aca2ac329deea5c2328ebc6f2ba9802c1");
-	digests_to(STR("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+	digests_to(STR("\xd3"),
+		   "28969cdfa74a12c82f3bad960b0b000aca2ac329deea5c2328ebc6f2ba9802c1");
+	digests_to(STR("abc"),
+		   "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 END_TEST
 
@@ -32,7 +36,8 @@ START_TEST(a_child_digests_on)
 {
 	int status;
 
-	digests_to(STR("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+	digests_to(STR("abc"),
+		   "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 
 	pid_t child = fork();
 
@@ -130,8 +135,11 @@ END_TEST
 int
 main(void)
 {
-	const TTest *tests[] = { digests_are_those_of_the_standard, a_child_digests_on, hex_is_read_back,
-				 every_bit_tells_digests_apart, random_text_is_even,
+	const TTest *tests[] = { digests_are_those_of_the_standard,
+				 a_child_digests_on,
+				 hex_is_read_back,
+				 every_bit_tells_digests_apart,
+				 random_text_is_even,
 				 random_bytes_differ_and_keep_to_their_place };
 
 	return unit_run("base/crypto", tests, sizeof(tests) / sizeof(*tests));
