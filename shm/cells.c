@@ -61,9 +61,10 @@ tag_of(struct siphash key)
 	return key.low ? key.low : 1;
 }
 
-/* The key's cell, or the one that it would take: the smallest TAT of its set. The TAT is read
- * first: the tag is as new, or newer. What both swaps below need: a TAT that is still the same
- * has still the same tag, as every write raises it; and who sees the TAT of a new key sees the key. */
+/* The key's cell, or the one that it would take: the smallest TAT of its set. The TAT is
+ * read first: the tag is as new, or newer. What both swaps below need: a TAT that is
+ * still the same has still the same tag, as every write raises it; and who sees the TAT
+ * of a new key sees the key. */
 static inline union word *
 find(struct set *s, uint64_t tag, union word *seen)
 {
@@ -83,7 +84,7 @@ find(struct set *s, uint64_t tag, union word *seen)
 	return least;
 }
 
-/* ns that a limit lets a TAT be ahead of now; any number of years is as good as another. */
+/* ns that a limit lets a TAT be ahead of now; never so many that a sum wraps. */
 static uint64_t
 reach(struct cell_limit l, uint64_t burst)
 {

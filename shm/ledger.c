@@ -8,13 +8,14 @@
 #include "shm/word.h"
 
 struct ledger_head {
-	uint64_t key[2];                /* of the hash; random, lives as long as the region */
-	_Atomic uint32_t reserved;      /* its memory is there: before, nobody looks into it */
+	uint64_t key[2];           /* of the hash; random, lives as long as the region */
+	_Atomic uint32_t reserved; /* its memory is there: before, nobody looks into it */
 	uint32_t spare[11];
 };
 
 struct ledger_set {
-	union word place[LEDGER_A_SET]; /* tag: the key's first half, its lowest bit the mark */
+	union word
+		place[LEDGER_A_SET]; /* tag: half of the key, its lowest bit the mark */
 	uint64_t version;               /* the last one given; the keeper's */
 	uint32_t life[LEDGER_A_SET];
 	uint16_t named[LEDGER_A_SET];   /* 1 + length, when the name is there */
@@ -121,8 +122,8 @@ first_of(struct siphash key)
 	return (unsigned)(key.low >> 1);
 }
 
-/* The place of the key in its set, in *seen what it holds; -1: it is not there. Then *empty, if it
- * is not NULL, is the place that it would take, or -1. */
+/* The place of the key in its set, in *seen what it holds; -1: it is not there. Then
+ * *empty, if it is not NULL, is the place that it would take, or -1. */
 static int
 find(const struct ledger_set *s, struct siphash key, union word *seen, int *empty)
 {
@@ -236,8 +237,8 @@ ledger_retire(struct ledger *l, int64_t entry)
 	return true;
 }
 
-/* Nobody finds a closed place and nobody fills it: only the keeper touches it. What is done here may be done
- * twice, if the first was killed. */
+/* Nobody finds a closed place and nobody fills it: only the keeper touches it. What is
+ * done here may be done twice, if the first was killed. */
 static void
 open_again(struct ledger *l, int64_t entry)
 {
@@ -273,10 +274,13 @@ ledger_mend(struct ledger *l)
 {
 	unsigned n = 0;
 
-	for (uint32_t i = 0; l->head->reserved && i < l->count; i++)
-		if (word_tag(&l->sets[i / LEDGER_A_SET].place[i % LEDGER_A_SET]) == CLOSED) {
-			open_again(l, i);
-			n++;
-		}
+	for (uint32_t i = 0; l->head->reserved && i < l->count; i++) {
+		const struct ledger_set *s = &l->sets[i / LEDGER_A_SET];
+
+		if (word_tag(&s->place[i % LEDGER_A_SET]) != CLOSED)
+			continue;
+		open_again(l, i);
+		n++;
+	}
 	return n;
 }

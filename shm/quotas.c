@@ -6,11 +6,12 @@
 #include "shm/word.h"
 
 struct set {
-	union word cell[QUOTAS_A_SET];  /* value: end of the window << COUNT_BITS | count */
+	union word
+		cell[QUOTAS_A_SET]; /* value: end of its window << COUNT_BITS | count */
 };
 
 struct quotas {
-	uint64_t key[2];                /* of the hash; random, lives as long as the region */
+	uint64_t key[2]; /* of the hash; random, lives as long as the region */
 	uint64_t spare[6];
 	struct set set[QUOTAS_SETS];
 };
@@ -18,7 +19,8 @@ struct quotas {
 enum { COUNT_BITS = 36 };
 
 _Static_assert(sizeof(struct set) == 64, "one cache line");
-_Static_assert(sizeof(struct quotas) == 64 + 64 * (size_t)QUOTAS_SETS, "4 MiB and a line");
+_Static_assert(sizeof(struct quotas) == 64 + 64 * (size_t)QUOTAS_SETS,
+	       "4 MiB and a line");
 _Static_assert(QUOTA_MOST == (1ull << COUNT_BITS) - 1, "what fits");
 
 static const struct region_shape shape = { "quota.cells", 1, sizeof(struct quotas), 1 };

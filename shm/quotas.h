@@ -40,7 +40,8 @@ quotas_which(struct str policy, unsigned window)
 }
 
 /* Takes `n`, all or nothing (0: only looks whether there is any left). `ends`: minutes since 1970 when the window ends,
- * later than `now`, the minute it is. Where another process whose clock is ahead has begun the next window, that counts. */
+ * later than `now`, the minute it is. Where another process whose clock is ahead has begun the next window, that one
+ * counts. */
 struct quota_answer quotas_take(struct quotas *, struct siphash key, uint32_t ends, uint32_t now, uint64_t limit,
 				uint64_t n);
 /* An admin's reset: the count of the window, if it is still open, is 0 again. Returns what it was. */

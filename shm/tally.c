@@ -4,8 +4,8 @@
 
 #include "shm/slots.h"
 
-/* The end of the table is kept for keys of series 0, so that these find room when the rest is
- * taken; when not even they do, the last entries count each kind as a whole. */
+/* The end of the table is kept for keys of series 0, so that these find room when the
+ * rest is taken; when not even they do, the last entries count each kind as a whole. */
 enum { OTHERS = 1024, LAST = 8, MAIN = TALLY_ENTRIES - OTHERS, PROBES = 32 };
 
 static const struct region_shape shape =
@@ -68,7 +68,8 @@ tally_add(struct tally *t, uint64_t key)
 		return;
 	key &= ~(0xffffffull << 32);
 	if (!add(t->entry + MAIN, OTHERS - LAST, key))
-		count(&t->entry[TALLY_ENTRIES - LAST + kind % LAST], tally_key(kind, 0, 0, 0));
+		count(&t->entry[TALLY_ENTRIES - LAST + kind % LAST],
+		      tally_key(kind, 0, 0, 0));
 }
 
 static int
@@ -114,10 +115,10 @@ tally_sum(const struct tally *rows, const struct region *r, struct tally_entry *
 		for (int i = 0; i < TALLY_ENTRIES; i++) {
 			const struct tally_entry *e = &rows[row].entry[i];
 			uint64_t key = __atomic_load_n(&e->key, __ATOMIC_ACQUIRE);
+			uint64_t sum = __atomic_load_n(&e->count, __ATOMIC_RELAXED);
 
 			if (key)
-				all[n++] = (struct tally_entry){
-					key, __atomic_load_n(&e->count, __ATOMIC_RELAXED) };
+				all[n++] = (struct tally_entry){ key, sum };
 		}
 	}
 	*out = all;

@@ -1,5 +1,6 @@
-/* bench_limits — what a decision costs, and what is written down of a request: ns each, the least of
- * several rounds. Not part of `make check`: make tests/bench/bench_limits, and run it by hand.
+/* bench_limits — what a decision costs, and what is written down of a request: ns each,
+ * the least of several rounds. Not part of `make check`: make tests/bench/bench_limits,
+ * and run it by hand.
  *
  * With the name of one line and a number as arguments it does that one so many times, for
  * callgrind. */
@@ -39,14 +40,16 @@ prepare(const char *path)
 	if (!r || shared_open(&shared, r) < 0)
 		die("region");
 	if (cells_reserve(r, shared.cells) < 0 || quotas_reserve(r, shared.quotas) < 0 ||
-	    ledger_reserve(r, &shared.meters) < 0 || inflight_reserve(r, &shared.inflight) < 0)
+	    ledger_reserve(r, &shared.meters) < 0 ||
+	    inflight_reserve(r, &shared.inflight) < 0)
 		die("reserve");
 	for (int row = 0; row <= ROW; row++)
 		if (shared_reserve_row(&shared, row) < 0)
 			die("row");
 	for (uint32_t i = 0; i < KEYS; i++) {
 		char buf[32];
-		int n = snprintf(buf, sizeof(buf), "10.%u.%u.%u", i >> 16, i >> 8 & 255, i & 255);
+		int n = snprintf(buf, sizeof(buf), "10.%u.%u.%u", i >> 16, i >> 8 & 255,
+				 i & 255);
 
 		names[i] = (struct str){ strdup(buf), (size_t)n };
 		keys[i] = cells_key(shared.cells, 1, names[i]);
@@ -79,7 +82,8 @@ take_of(uint32_t n, uint32_t of)
 	uint64_t now = clock_read(), admitted = 0;
 
 	for (uint32_t i = 0, k = 0; i < n; i++) {
-		admitted += cells_take(shared.cells, keys[k], generous, now).verdict == CELL_ADMITTED;
+		admitted += cells_take(shared.cells, keys[k], generous, now).verdict ==
+			    CELL_ADMITTED;
 		k = k + 1 == of ? 0 : k + 1;
 	}
 	return admitted;
@@ -99,8 +103,9 @@ do_decision(uint32_t n)
 	for (uint32_t i = 0; i < n; i++) {
 		struct siphash key = cells_key(shared.cells, 1, names[i % FEW]);
 
-		admitted += cells_take(shared.cells, key, generous, clock_read()).verdict ==
-			    CELL_ADMITTED;
+		admitted +=
+			cells_take(shared.cells, key, generous, clock_read()).verdict ==
+			CELL_ADMITTED;
 	}
 	return admitted;
 }
@@ -133,8 +138,9 @@ do_quota(uint32_t n)
 	uint64_t used = 0;
 
 	for (uint32_t i = 0; i < n; i++)
-		used += quotas_take(shared.quotas, quota_keys[i % FEW], 30000060, 30000000,
-				    QUOTA_MOST, 1).used;
+		used += quotas_take(shared.quotas, quota_keys[i % FEW], 30000060,
+				    30000000, QUOTA_MOST, 1)
+				.used;
 	return used;
 }
 
@@ -144,8 +150,8 @@ do_inflight(uint32_t n)
 	uint64_t used = 0;
 
 	for (uint32_t i = 0; i < n; i++) {
-		struct inflight_answer a = inflight_take(&shared.inflight, ROW,
-							 flight_keys[i % FEW], names[i % FEW], 10);
+		struct inflight_answer a = inflight_take(
+			&shared.inflight, ROW, flight_keys[i % FEW], names[i % FEW], 10);
 
 		inflight_give(&shared.inflight, ROW, a.entry);
 		used += a.used;
@@ -159,7 +165,8 @@ do_meters(uint32_t n)
 	uint64_t ok = 0;
 
 	for (uint32_t i = 0; i < n; i++)
-		ok += meters_add(&shared.meters, names[i % FEW], STR("orders"), 200, 0, 1234);
+		ok += meters_add(&shared.meters, names[i % FEW], STR("orders"), 200, 0,
+				 1234);
 	return ok;
 }
 
@@ -212,9 +219,16 @@ do_record(uint32_t n)
 	struct ring *ring = ring_of(shared.rings, ROW);
 
 	for (uint32_t i = 0; i < n; i++) {
-		struct record r = { .status = 200, .id = { i, 7 }, .at = i, .route = route,
-				    .service = service, .generation = 1, .us_total = 900,
-				    .bytes_out = 1234, .attempts = 1, .notes = 2 };
+		struct record r = { .status = 200,
+				    .id = { i, 7 },
+				    .at = i,
+				    .route = route,
+				    .service = service,
+				    .generation = 1,
+				    .us_total = 900,
+				    .bytes_out = 1234,
+				    .attempts = 1,
+				    .notes = 2 };
 
 		ring_now(ring, r.id);
 		ring_write(ring, &r, notes, &texts);

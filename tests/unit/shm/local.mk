@@ -19,11 +19,26 @@ check_PROGRAMS += tests/unit/shm/test_store
 tests_unit_shm_test_store_SOURCES = tests/unit/shm/test_store.c tests/unit/shm/place.h
 tests_unit_shm_test_store_LDADD = $(UNIT_LIBS_shm)
 TESTS += tests/unit/shm/test_store
-
 check_PROGRAMS += tests/unit/shm/test_cells
 tests_unit_shm_test_cells_SOURCES = tests/unit/shm/test_cells.c
 tests_unit_shm_test_cells_LDADD = $(UNIT_LIBS_shm)
 TESTS += tests/unit/shm/test_cells
+check_PROGRAMS += tests/unit/shm/test_quotas
+tests_unit_shm_test_quotas_SOURCES = tests/unit/shm/test_quotas.c
+tests_unit_shm_test_quotas_LDADD = $(UNIT_LIBS_shm)
+TESTS += tests/unit/shm/test_quotas
+check_PROGRAMS += tests/unit/shm/test_meters
+tests_unit_shm_test_meters_SOURCES = tests/unit/shm/test_meters.c
+tests_unit_shm_test_meters_LDADD = $(UNIT_LIBS_shm)
+TESTS += tests/unit/shm/test_meters
+check_PROGRAMS += tests/unit/shm/test_tally
+tests_unit_shm_test_tally_SOURCES = tests/unit/shm/test_tally.c
+tests_unit_shm_test_tally_LDADD = $(UNIT_LIBS_shm)
+TESTS += tests/unit/shm/test_tally
+check_PROGRAMS += tests/unit/shm/test_hammer
+tests_unit_shm_test_hammer_SOURCES = tests/unit/shm/test_hammer.c
+tests_unit_shm_test_hammer_LDADD = $(UNIT_LIBS_shm)
+TESTS += tests/unit/shm/test_hammer
 
 # All interleavings of a few processes. The stacks that these switch between are not for the sanitizers.
 STEPS_CFLAGS = $(AM_CFLAGS) -fno-sanitize=all

@@ -134,6 +134,76 @@ START_TEST(test_full_set)
 }
 END_TEST
 
+/* One each 100 ms, 2 at once, 3 more may wait. */
+START_TEST(test_queue)
+{
+	struct siphash key = cells_key(cells, 1, STR("q"));
+	struct cell_limit l = { SECOND / 10, 2 };
+	uint64_t now = 1000 * SECOND, wait;
+	struct cell_answer a;
+
+	for (uint64_t i = 0; i < 5; i++) {
+		a = cells_queue(cells, key, l, 3, now, &wait);
+		ck_assert_int_eq(a.verdict, CELL_ADMITTED);
+		ck_assert_uint_eq(wait, i < 2 ? 0 : (i - 1) * SECOND / 10);
+		ck_assert_uint_eq(a.remaining, i < 1 ? 1 : 0);
+	}
+	a = cells_queue(cells, key, l, 3, now, &wait);
+	ck_assert_int_eq(a.verdict, CELL_REFUSED);
+	ck_assert_uint_eq(wait, 0);
+	ck_assert_uint_eq(a.retry, SECOND / 10);
+	/* As soon as the first of them has left there is a place at the end. */
+	a = cells_queue(cells, key, l, 3, now + SECOND / 10 - 1, &wait);
+	ck_assert_int_eq(a.verdict, CELL_REFUSED);
+	a = cells_queue(cells, key, l, 3, now + SECOND / 10, &wait);
+	ck_assert_int_eq(a.verdict, CELL_ADMITTED);
+	ck_assert_uint_eq(wait, 3 * SECOND / 10);
+	/* Without a queue it is the limit itself. */
+	ck_assert_int_eq(cells_queue(cells, key, l, 0, now, &wait).verdict, CELL_REFUSED);
+}
+END_TEST
+
+/* What any number of centuries may be: no sum wraps. */
+START_TEST(test_long_limits)
+{
+	struct siphash key = cells_key(cells, 1, STR("long"));
+	struct cell_limit l = { 31 * 86400 * SECOND, 1000000 };
+	uint64_t wait;
+	struct cell_answer a = cells_take(cells, key, l, SECOND);
+
+	ck_assert_int_eq(a.verdict, CELL_ADMITTED);
+	ck_assert_uint_gt(a.remaining, 3000);
+	a = cells_queue(cells, key, l, UINT64_MAX / 2, SECOND, &wait);
+	ck_assert_int_eq(a.verdict, CELL_ADMITTED);
+	ck_assert_uint_eq(wait, 0);
+}
+END_TEST
+
+START_TEST(test_put_back)
+{
+	static uint64_t word[CELLS_SETS * CELLS_A_SET][2];
+	struct cell_limit l = { SECOND, 2 };
+	uint64_t hash[2];
+	uint32_t n = 0;
+
+	take(cells_key(cells, 1, STR("a")), l, SECOND);
+	take(cells_key(cells, 1, STR("b")), l, SECOND);
+	cells_hash_key(cells, hash);
+	for (uint32_t i = 0; i < CELLS_SETS * CELLS_A_SET; i++)
+		n += cells_cell(cells, i, word[i]);
+	ck_assert_uint_eq(n, 2);
+	teardown();
+	setup();
+	ck_assert_ptr_eq(cells_find(region), cells);
+	cells_set_hash_key(cells, hash);
+	for (uint32_t i = 0; i < CELLS_SETS * CELLS_A_SET; i++)
+		if (word[i][0])
+			cells_restore(cells, i, word[i]);
+	ck_assert_int_eq(take(cells_key(cells, 1, STR("a")), l, SECOND), CELL_ADMITTED);
+	ck_assert_int_eq(take(cells_key(cells, 1, STR("a")), l, SECOND), CELL_REFUSED);
+}
+END_TEST
+
 static uint64_t *
 counters(void)
 {
@@ -250,6 +320,9 @@ main(void)
 	tcase_add_test(t, test_burst_and_rate);
 	tcase_add_test(t, test_any_stretch);
 	tcase_add_test(t, test_full_set);
+	tcase_add_test(t, test_queue);
+	tcase_add_test(t, test_long_limits);
+	tcase_add_test(t, test_put_back);
 	tcase_add_test(t, test_one_hot_key);
 	tcase_add_test(t, test_never_in_two_cells);
 	tcase_add_test(t, test_outlives_its_users);

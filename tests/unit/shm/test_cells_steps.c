@@ -66,7 +66,8 @@ explore(const char *name, int n, void (*const actor[])(void), void (*finally)(vo
 {
 	struct interleave p = {
 		.actors = n,
-		.part = { { &cells->set[0], sizeof(cells->set[0]) }, { &note, sizeof(note) } },
+		.part = { { &cells->set[0], sizeof(cells->set[0]) },
+			  { &note, sizeof(note) } },
 		.always = no_key_twice,
 		.finally = finally,
 	};
@@ -142,7 +143,8 @@ each_once(void)
 {
 	interleave_assert(note.admitted[1] == 1 && note.refused[1] == 1);
 	interleave_assert(note.admitted[2] == 1 && note.refused[2] == 1);
-	interleave_assert(cells->set[0].cell[1].tag == 8 && cells->set[0].cell[2].tag == 9);
+	interleave_assert(cells->set[0].cell[1].tag == 8 &&
+			  cells->set[0].cell[2].tag == 9);
 }
 
 START_TEST(two_keys_and_two_places)
@@ -171,7 +173,8 @@ START_TEST(two_keys_and_one_place)
 
 	for (int i = 0; i < CELLS_A_SET; i++)
 		fill(i, 6 + (uint64_t)i, (i == 2 ? 9 : 11) * SECOND);
-	ck_assert_uint_gt(explore("two keys, one place", 2, actor, one_gets_the_place), 10000);
+	ck_assert_uint_gt(explore("two keys, one place", 2, actor, one_gets_the_place),
+			  10000);
 }
 END_TEST
 

@@ -90,7 +90,9 @@ row_is_cleared(int actor)
 }
 
 static const struct interleave plan = {
-	.part = { { &set, sizeof(set) }, { values, sizeof(values) }, { &rows, sizeof(rows) },
+	.part = { { &set, sizeof(set) },
+		  { values, sizeof(values) },
+		  { &rows, sizeof(rows) },
 		  { &note, sizeof(note) } },
 	.always = never_more,
 	.finally = sum_is_true,

@@ -1,4 +1,5 @@
-/* Ledgers: all interleavings of two workers that take and a keeper that takes out, and is killed. */
+/* Ledgers: all interleavings of two workers that take and a keeper that takes out, and is
+ * killed. */
 #define LEDGER_A_SET 4
 #include "tests/unit/shm/interleave.h"
 
@@ -42,7 +43,8 @@ setup(void)
 	memset(value, 0, sizeof(value));
 	memset(&note, 0, sizeof(note));
 	head.reserved = 1;
-	ledger = (struct ledger){ &head, &set, (char *)value, LEDGER_A_SET, sizeof(value[0]) };
+	ledger = (struct ledger){ &head, &set, (char *)value, LEDGER_A_SET,
+				  sizeof(value[0]) };
 }
 
 static int64_t
@@ -87,7 +89,8 @@ whole(void)
 	}
 }
 
-/* All that was added is there, or was booked by the keeper before it took the entry out. */
+/* All that was added is there, or was booked by the keeper before it took the entry out.
+ */
 static void
 sums_are_true(void)
 {
@@ -100,7 +103,8 @@ sums_are_true(void)
 
 		if (set.place[i].tag == 0)
 			continue;
-		interleave_assert(name.len == 1 && name.at[0] == name_of(key_at(i)).at[0]);
+		interleave_assert(name.len == 1 &&
+				  name.at[0] == name_of(key_at(i)).at[0]);
 		found[key_at(i)] += (int)value[i].count;
 	}
 	for (int k = 0; k < 8; k++)
@@ -108,7 +112,9 @@ sums_are_true(void)
 }
 
 static const struct interleave plan = {
-	.part = { { &set, sizeof(set) }, { value, sizeof(value) }, { &note, sizeof(note) } },
+	.part = { { &set, sizeof(set) },
+		  { value, sizeof(value) },
+		  { &note, sizeof(note) } },
 	.always = whole,
 	.finally = sums_are_true,
 };
@@ -247,7 +253,8 @@ START_TEST(two_takers_while_a_better_place_comes_free)
 }
 END_TEST
 
-/* Two are taken out while two insert: the places that come free are no reason to be in both. */
+/* Two are taken out while two insert: the places that come free are no reason to be in
+ * both. */
 static void
 keeper_of_two(void)
 {
@@ -340,7 +347,8 @@ START_TEST(a_keeper_is_killed)
 }
 END_TEST
 
-/* A worker that is killed leaves, at most, an entry without a name; the next one names it. */
+/* A worker that is killed leaves, at most, an entry without a name; the next one names
+ * it. */
 START_TEST(a_worker_is_killed)
 {
 	struct interleave p = plan;

@@ -1,4 +1,5 @@
-/* Quotas: all interleavings of two that take at the same time, also when a window ends. */
+/* Quotas: all interleavings of two that take at the same time, also when a window ends.
+ */
 #include "tests/unit/shm/interleave.h"
 
 #include "shm/quotas.c"
@@ -15,7 +16,8 @@ static struct {
 static void
 take(uint64_t key, uint32_t ends, uint32_t now, uint64_t limit)
 {
-	switch (quotas_take(quotas, (struct siphash){ key, 0 }, ends, now, limit, 1).verdict) {
+	switch (quotas_take(quotas, (struct siphash){ key, 0 }, ends, now, limit, 1)
+			.verdict) {
 	case QUOTA_ADMITTED:
 		note.admitted[key]++;
 		break;
@@ -67,7 +69,8 @@ explore(const char *name, void (*a)(void), void (*b)(void), void (*finally)(void
 	const struct interleave p = {
 		.actors = 2,
 		.actor = { a, b },
-		.part = { { &quotas->set[0], sizeof(quotas->set[0]) }, { &note, sizeof(note) } },
+		.part = { { &quotas->set[0], sizeof(quotas->set[0]) },
+			  { &note, sizeof(note) } },
 		.always = no_key_twice,
 		.finally = finally,
 	};
@@ -108,7 +111,8 @@ two_after_ten(void)
 static void
 three_a_window(void)
 {
-	struct quota_answer a = quotas_take(quotas, (struct siphash){ 1, 0 }, ELEVEN, TEN, 3, 0);
+	struct quota_answer a =
+		quotas_take(quotas, (struct siphash){ 1, 0 }, ELEVEN, TEN, 3, 0);
 
 	interleave_assert(note.admitted[1] >= 3 && note.admitted[1] <= 4);
 	interleave_assert(a.used >= 2 && a.used <= 3);
@@ -141,7 +145,8 @@ each_once(void)
 {
 	interleave_assert(note.admitted[1] == 1 && note.refused[1] == 1);
 	interleave_assert(note.admitted[2] == 1 && note.refused[2] == 1);
-	interleave_assert(quotas->set[0].cell[1].tag == 7 && quotas->set[0].cell[2].tag == 8);
+	interleave_assert(quotas->set[0].cell[1].tag == 7 &&
+			  quotas->set[0].cell[2].tag == 8);
 }
 
 START_TEST(two_keys_and_two_places)
@@ -177,11 +182,13 @@ an_admin(void)
 	note.reset += quotas_reset(quotas, (struct siphash){ 1, 0 }, TEN);
 }
 
-/* Nothing that was admitted is forgotten: it was before the reset, or is counted since. */
+/* Nothing that was admitted is forgotten: it was before the reset, or is counted since.
+ */
 static void
 nothing_lost(void)
 {
-	struct quota_answer a = quotas_take(quotas, (struct siphash){ 1, 0 }, TEN, TEN - 1, 9, 0);
+	struct quota_answer a =
+		quotas_take(quotas, (struct siphash){ 1, 0 }, TEN, TEN - 1, 9, 0);
 
 	interleave_assert((uint64_t)note.admitted[1] + 1 == note.reset + a.used);
 	interleave_assert(note.refused[1] == 0 || note.reset == 3);
@@ -190,8 +197,8 @@ nothing_lost(void)
 START_TEST(an_admin_resets)
 {
 	fill(0, 1, TEN, 1);
-	ck_assert_uint_gt(explore("an admin resets", two_before_ten, an_admin, nothing_lost),
-			  50);
+	ck_assert_uint_gt(
+		explore("an admin resets", two_before_ten, an_admin, nothing_lost), 50);
 }
 END_TEST
 
