@@ -125,8 +125,8 @@ follow(struct trace *t)
 	sigaddset(&stop, SIGINT);
 	sigaddset(&stop, SIGTERM);
 	sigprocmask(SIG_BLOCK, &stop, NULL);
-	signal(SIGPIPE, SIG_IGN);
 	from_now_on(t);
+	signal(SIGPIPE, SIG_IGN);
 	for (unsigned turn = 1;; turn++) {
 		bool any = false;
 
