@@ -1,7 +1,8 @@
 /* store_cells — checkpoints of rate cells and quotas: what limits remember of a machine that went down.
  *
- * A checkpoint is the words of cells by their number, and the key of the table's hash. The times of rate cells are
- * monotonic in the region and since 1970 in the store. Restoring is done by the builder, before any worker of a new region serves. */
+ * A checkpoint is the words of cells by their number, and the key of the table's hash. The times of rate cells
+ * are monotonic in the region and since 1970 in the store. Restoring is done by the builder, before any worker of
+ * a new region serves. */
 #ifndef SHM_STORE_CELLS_H
 #define SHM_STORE_CELLS_H
 

@@ -54,7 +54,8 @@ int store_key_find(struct store *, const struct digest *, struct key_row *);
 int store_consumer_find(struct store *, const char *name, struct consumer_row *);
 int store_plan_find(struct store *, const char *name, struct plan_row *);
 
-/* Adds or replaces. Consumers: plan and state go into all their keys. */
+/* Adds or replaces. Consumers: plan and state go into all their keys (of one of_file only the state). Keys: take both
+ * from the row of their consumer, if there is one; a seventeenth of a consumer is refused. */
 int store_consumer_put(struct store *, const struct consumer_row *);
 /* With its keys. Usage stays. 1: gone, 0: there was none. */
 int store_consumer_drop(struct store *, const char *name);
@@ -62,6 +63,7 @@ int store_key_put(struct store *, const struct key_row *);
 int store_key_drop(struct store *, const struct digest *);
 int store_plan_put(struct store *, const struct plan_row *);
 int store_plan_drop(struct store *, const char *name);
+/* At 20,000 the oldest makes room. */
 int store_audit_add(struct store *, const struct audit_row *);
 
 /* In the order of their names, beginning after `after` (NULL or "": from the start), until fn returns false. No call of

@@ -1,8 +1,8 @@
 /* store_inside — what the files shm/store*.c share: tables, and how a call reads or writes.
  *
- * A step is a function that does its work within a transaction and answers what LMDB answers: 0, MDB_NOTFOUND, another
- * code of LMDB's, an errno, or STORE_SAID after store_refuse(). It may be run more than once: when the map was full
- * it is run again in a larger one, so it keeps nothing from the time before. */
+ * A step is a function that does its work within a transaction and answers what LMDB answers: 0, MDB_NOTFOUND,
+ * another code of LMDB's, an errno, or STORE_SAID after store_refuse(). It may be run more than once: when the map
+ * was full it is run again in a larger one, so it keeps nothing from the time before. */
 #ifndef SHM_STORE_INSIDE_H
 #define SHM_STORE_INSIDE_H
 
@@ -61,8 +61,8 @@ int store_fail(struct store *, int code);
 /* STORE_SAID, for reasons of our own. */
 __attribute__((format(printf, 2, 3))) int store_refuse(struct store *, const char *format, ...);
 
-/* Runs a step and keeps what it wrote (or leaves it to the transaction that is open). 0, -1. MDB_NOTFOUND is a failure
- * as any other. */
+/* Runs a step and keeps what it wrote (or leaves it to the transaction that is open). 0, -1. MDB_NOTFOUND is a
+ * failure as any other. */
 int store_write(struct store *, int (*step)(struct store *, MDB_txn *, void *), void *arg);
 /* Runs a step that only reads. 1; 0 when its answer is MDB_NOTFOUND; -1. */
 int store_read(struct store *, int (*step)(struct store *, MDB_txn *, void *), void *arg);
@@ -100,19 +100,18 @@ int store_cursor(struct store *, MDB_txn *, enum store_table, MDB_cursor **);
 int store_seek(MDB_cursor *, struct str from, struct str prefix, MDB_val *key, MDB_val *value);
 int store_next(MDB_cursor *, struct str prefix, MDB_val *key, MDB_val *value);
 
-/* Opening anew after LMDB gave up (a failed write of its first pages), or a larger map (0: as large as the file says).
- * When either fails the store has no `env` and is opened by the next call. 0, or a code. */
+/* Opening anew after LMDB gave up (a failed write of its first pages), or a larger map (0: as large as the file
+ * says). When either fails the store has no `env` and is opened by the next call. 0, or a code. */
 int store_reopen(struct store *);
 int store_resize(struct store *, size_t size);
 /* Looks for tables that were not there when a reader opened. */
 void store_tables_again(struct store *);
 
-/* Looks at a file before LMDB maps it. LMDB trusts what it is given: a reference to beyond the file's end would be SIGBUS,
- * another wrong one anything at all. Follows the references of all pages, and of free pages (CHECK_ROWS); of branches
- * only, which are one page in a hundred; or reads only how the file begins. It does not see a value that has
- * changed within its bytes. 0; ENOENT: there is none, or it is empty; MDB_INVALID: not LMDB's, or not ours;
- * MDB_VERSION_MISMATCH; MDB_CORRUPTED: damaged; an errno. *bytes: how long the file is to be (may be more than it
- * is: the last pages need never have been written; then all is looked at). */
+/* Looks at a file before LMDB maps it: follows the references of all pages, and of free pages (CHECK_ROWS); of
+ * branches only, which are one page in a hundred; or reads only how the file begins. 0; ENOENT: there is none, or
+ * it is empty; MDB_INVALID: not LMDB's, or not ours; MDB_VERSION_MISMATCH; MDB_CORRUPTED: damaged; an errno.
+ * *bytes: how long the file is to be (may be more than it is: the last pages need never have been written; then all
+ * is looked at). */
 enum store_check { CHECK_HEAD, CHECK_BRANCHES, CHECK_ROWS };
 int store_check(const char *path, enum store_check, uint64_t *bytes);
 

@@ -6,7 +6,8 @@
 #include "shm/stats.h"
 #include "shm/store.h"
 
-/* A record outlives the series that it names: their names are written with it. `names`: of the region. */
+/* A record outlives the series that it names: their names are written with it. `names`: of the region (NULL: none).
+ * One with an id that is there already replaces it; what is not a whole record is left out, and that is no failure. */
 int store_record_add(struct store *, const struct record *, const struct stats *names);
 
 struct stored_record {

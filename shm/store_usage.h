@@ -1,8 +1,9 @@
 /* store_usage — what was used and how it went, by minute, hour and day.
  *
  * Two tables of the same kind. *usage*: consumer × service, exact, for billing; *rollups*: per service, route,
- * target and consumer, with a latency histogram for p50, p95, p99. Beside them, *booked*: up to where each counter in the
- * region has been added, written in the same transaction as what was added, so that nothing is ever booked twice. */
+ * target and consumer, with a latency histogram for p50, p95, p99. Beside them, *booked*: up to where each counter
+ * in the region has been added, written in the same transaction as what was added, so that nothing is ever booked
+ * twice. */
 #ifndef SHM_STORE_USAGE_H
 #define SHM_STORE_USAGE_H
 
@@ -42,10 +43,11 @@ struct rollup_row { int64_t begin; struct str name; struct rollup_sum sum; };
 int store_rollups(struct store *, enum usage_level, enum rollup_kind, int64_t from, int64_t to, struct str name,
 		  bool (*fn)(void *, const struct rollup_row *), void *);
 
-/* Deletes windows of a level that began before `before`, at most `most` rows at a time. Returns how many, -1. */
+/* Deletes windows of a level that began before `before`, of both tables, at most `most` rows at a time. Returns how
+ * many, -1. */
 int store_usage_expire(struct store *, enum usage_level, int64_t before, int most);
 
-/* Booked: bytes of the caller's (at most 400) by key (at most 64 bytes). 1, 0: none, -1. */
+/* Booked: bytes of the caller's (at most 400) by key (at most 64 bytes). 1, 0: none, or not of this size, -1. */
 int store_booked_get(struct store *, struct str key, void *to, size_t size);
 int store_booked_put(struct store *, struct str key, const void *from, size_t size);
 /* Forgets those whose key begins so. */
