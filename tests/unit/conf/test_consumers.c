@@ -133,6 +133,25 @@ START_TEST(the_same_key_again_is_no_harm)
 }
 END_TEST
 
+/* Digests are told apart by all of their bytes. */
+START_TEST(keys_that_begin_alike)
+{
+	static const char zeros[] = "000000000000000000000000000000000000000000000000000000000000000";
+	const struct conf_model *m =
+		load("", say("a sha256:%s1\nb sha256:%s2\n", zeros, zeros));
+	struct digest d = { { 0 } };
+
+	ck_assert_ptr_nonnull(m);
+	d.byte[31] = 1;
+	ck_assert(str_eq(conf_key_find(&m->consumers, &d)->name, STR("a")));
+	d.byte[31] = 2;
+	ck_assert(str_eq(conf_key_find(&m->consumers, &d)->name, STR("b")));
+	d.byte[31] = 3;
+	ck_assert_ptr_null(conf_key_find(&m->consumers, &d));
+	try_free();
+}
+END_TEST
+
 /* The finding of that code: its line and column, and those of its note. */
 static void
 expect(int code, unsigned line, unsigned column, unsigned note_line)
@@ -272,6 +291,7 @@ main(void)
 		nobody_at_all,
 		keys_of_a_file_add_up,
 		the_same_key_again_is_no_harm,
+		keys_that_begin_alike,
 		slips_of_a_file,
 		fifty_slips_are_enough,
 		a_million_lines,

@@ -90,8 +90,8 @@ START_TEST(windows_end_by_the_calendar)
 }
 END_TEST
 
-/* Over two years: a window ends after now, is no longer than it may be, and whenever it is
- * asked within it, the end is the same. */
+/* Over two years: a window ends after now, is no longer than it may be, and whenever it
+ * is asked within it, the end is the same. */
 START_TEST(windows_follow_each_other)
 {
 	static const char *const zones[] = { "", "Europe/Berlin", "America/New_York",
