@@ -10,7 +10,7 @@
 
 enum { BUCKETS = 64, KEY_ID_DIGITS = 12, RETRY_MS = 1000 };
 
-/* A plan of the store. Exchanges that have it keep it, also when it is another one meanwhile. */
+/* A plan of the store. Exchanges that have it keep it, also when it has changed. */
 struct kept {
 	struct list link;               /* of its bucket */
 	struct conf_plan plan;
@@ -159,7 +159,7 @@ keep(struct list *bucket, struct str name, const struct plan_row *row, bool defi
 	return k;
 }
 
-/* The plan of that name as of now, perhaps one that is not defined; NULL: nobody can say. */
+/* The plan of that name, perhaps one that is not defined; NULL: nobody can say. */
 static struct kept *
 store_plan(struct directory *d, struct store *s, struct str name)
 {

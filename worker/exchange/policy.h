@@ -21,11 +21,11 @@ struct policy {
 	size_t state_size;              /* zeroed, in the exchange's arena */
 	/* What it counts in: the builder reserves that memory before the first use. */
 	bool cells, quotas, inflight;
-	/* It finds out who the consumer is: what may come after it can ask for {consumer} and {plan}; what is used is metered. */
+	/* It finds out who the consumer is: what comes after it can ask for {consumer} and {plan}. */
 	bool identifies;
-	/* Whether its configuration asks for that (rate = "plan"): an error when nothing before it identifies. NULL: no. */
+	/* Whether its configuration asks for that: an error when nothing before it identifies. NULL: no. */
 	bool (*needs_identity)(const void *self);
-	/* The name of the header, query parameter or cookie in which a secret comes by its configuration: masked in logs. */
+	/* The name of the header, query parameter or cookie in which a secret comes: masked in logs. */
 	struct str (*credential)(const void *self);
 	/* Answers CORS preflights: OPTIONS finds the route of the method asked for. */
 	bool preflight;

@@ -397,7 +397,8 @@ write_template(const struct access_log *p, struct logline *l, struct exchange *x
 
 struct open_log {                       /* of a worker and configuration */
 	struct logfile *file;
-	struct conf_strs redact;        /* what the policy says, and where policies look for credentials */
+	/* What the policy says, and where others look for credentials. */
+	struct conf_strs redact;
 };
 
 static void *
@@ -439,10 +440,11 @@ learn(struct open_log *o, const struct access_log *p, const struct conf_model *m
 	for (size_t i = 0; i < p->redact.n; i++)
 		o->redact.at[o->redact.n++] = p->redact.at[i];
 	for (size_t i = 0; i < m->npolicies; i++) {
-		const struct policy *one = (const void *)m->policies[i]->type;
+		const struct conf_policy *c = m->policies[i];
+		const struct policy *other = (const void *)c->type;
 
-		if (one && one->credential)
-			o->redact.at[o->redact.n++] = one->credential(m->policies[i]->self);
+		if (other && other->credential)
+			o->redact.at[o->redact.n++] = other->credential(c->self);
 	}
 }
 

@@ -1,6 +1,6 @@
 /* concurrency — at most `limit` requests of a key under way at the same time.
  *
- * From here until the exchange is over, a tunnel until it is closed. Counted over all workers
+ * From here until the exchange is over, a tunnel until it is closed. All workers count
  * together; what a worker that dies had under way is not under way any more. */
 #include <stdio.h>
 
@@ -13,7 +13,7 @@ struct concurrency {
 	struct limit_by by;
 	struct limit_rules rules;
 	/* Made by check(). */
-	struct str prefix;              /* of its keys: tells them from those of other policies */
+	struct str prefix;              /* of its keys: they are no other policy's */
 	struct str name;                /* in RateLimit */
 };
 

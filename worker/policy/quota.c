@@ -1,8 +1,8 @@
 /* quota — at most so many requests of a key in each window of the calendar: "10000/day".
  *
- * Windows begin and end by the clock of a time zone, months have their own lengths. Counts
- * are exact over all workers, outlive reloads, crashes and upgrades, and by the keeper's
- * checkpoints the machine. A request that one window refuses uses nothing of the others.
+ * Windows begin and end by the clock of a time zone, months have their own lengths.
+ * Counts are exact over all workers, outlive reloads, crashes and upgrades, and by the
+ * keeper's checkpoints the machine. What one window refuses uses nothing of the others.
  * quota = "plan" takes those of the consumer's plan; who has none is not limited. */
 #include <stdio.h>
 
@@ -28,14 +28,15 @@ struct quota {
 };
 
 struct quota_state {
-	const struct conf_quota *at;    /* the window that is nearest to its limit; NULL: none was asked */
+	/* The window that is nearest to its limit; NULL: none was asked. */
+	const struct conf_quota *at;
 	struct quota_answer answer;
 	uint64_t ends;                  /* ms since 1970: of that window */
 	bool refused;
 };
 
 /* A month is about as long as that; when it ends is said exactly. */
-static const uint32_t window_seconds[CONF_WINDOWS] = { 60, 3600, 86400, 7 * 86400, 30 * 86400 };
+static const uint32_t window_seconds[CONF_WINDOWS] = { 60, 3600, 86400, 604800, 2592000 };
 
 /* ---- options */
 
@@ -50,7 +51,8 @@ one_window(struct conf_load *l, struct str text, struct where w, struct windows 
 		return -1;
 	}
 	if (conf_quota(text, q, &error) < 0) {
-		conf_error(l, 206, w, "\"%.*s\": %s", STR_ARG(str_first(text, 60)), error);
+		conf_error(l, 206, w, "\"%.*s\": %s", STR_ARG(str_first(text, 60)),
+			   error);
 		return -1;
 	}
 	for (uint32_t i = 0; i < to->n; i++)
@@ -140,7 +142,7 @@ check(struct conf_load *l, void *self, struct where w)
 	return 0;
 }
 
-/* For the admin plane. Counted by something else than the name of the consumer, it is not to be found there. */
+/* For the admin plane. What is counted by something else than consumers is not found. */
 static bool
 counted(const void *self, struct conf_counted *c)
 {
@@ -175,21 +177,23 @@ struct place {                          /* of one window */
 	uint32_t ends;                  /* minutes since 1970 */
 };
 
-/* Takes from all windows, or looks at all of them: the one that is nearest to its limit, or that
+/* Takes from all windows, or looks at them: the one that is nearest to its limit, or that
  * refuses for longest, is in s. */
 static enum quota_verdict
 ask(struct quotas *all, const struct place *at, const struct conf_quota *q, uint32_t n,
-    int64_t now, uint64_t amount, struct quota_state *s)
+    uint32_t now, uint64_t amount, struct quota_state *s)
 {
 	enum quota_verdict worst = QUOTA_ADMITTED;
 
 	s->at = NULL;
 	for (uint32_t i = 0; i < n; i++) {
-		struct quota_answer a = quotas_take(all, at[i].key, at[i].ends,
-						    (uint32_t)(now / 60), q[i].count, amount);
+		struct quota_answer a = quotas_take(all, at[i].key, at[i].ends, now,
+						    q[i].count, amount);
 		uint64_t ends = (uint64_t)at[i].ends * 60000;
-		bool refuses = a.verdict != QUOTA_ADMITTED, refused = worst != QUOTA_ADMITTED;
-		bool more = refuses ? ends > s->ends : left(&q[i], a) < left(s->at, s->answer);
+		bool refuses = a.verdict != QUOTA_ADMITTED;
+		bool refused = worst != QUOTA_ADMITTED;
+		bool more = refuses ? ends > s->ends
+				    : left(&q[i], a) < left(s->at, s->answer);
 
 		if (!s->at || (refuses && !refused) || (refuses == refused && more)) {
 			s->at = &q[i];
@@ -212,15 +216,16 @@ take(struct quotas *all, const struct quota *p, const struct conf_quota *q, uint
 {
 	struct place at[CONF_RATES];
 	int64_t now = clock_wall_ms() / 1000;
+	uint32_t minute = (uint32_t)(now / 60);
 	enum quota_verdict v;
 
 	for (uint32_t i = 0; i < n; i++) {
 		at[i].key = quotas_key(all, p->which[q[i].window], key);
 		at[i].ends = conf_window_ends((enum conf_window)q[i].window, zone, now);
 	}
-	if (n > 1 && (v = ask(all, at, q, n, now, 0, s)) != QUOTA_ADMITTED)
+	if (n > 1 && (v = ask(all, at, q, n, minute, 0, s)) != QUOTA_ADMITTED)
 		return v;
-	return ask(all, at, q, n, now, 1, s);
+	return ask(all, at, q, n, minute, 1, s);
 }
 
 static struct str
@@ -268,8 +273,8 @@ request(struct exchange *x, const void *self, void *state)
 		q = x->plan->quota;
 		zone = x->plan->zone;
 	}
-	v = take(worker_shared(x->worker)->quotas, p, q, n, zone, limit_key(&p->by, x, room),
-		 s);
+	v = take(worker_shared(x->worker)->quotas, p, q, n, zone,
+		 limit_key(&p->by, x, room), s);
 	pass = limit_passes(x, &p->rules, (enum limit_found)v, &decision);
 	exchange_decided(x, decision, s->answer.used, s->at->count,
 			 v == QUOTA_ADMITTED ? 0 : until_end(s));

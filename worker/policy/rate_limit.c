@@ -2,8 +2,8 @@
  *
  * Over any time T at most rate × T + burst requests of a key are admitted, by all workers
  * together: the cells lie in the shared region and outlive reloads, crashes and upgrades.
- * Several rates are several windows, all of which must admit; rate = "plan" takes those of
- * the consumer's plan, and who has none is not limited. A refused request uses nothing
+ * Several rates are several windows, all of which must admit; rate = "plan" takes those
+ * of the consumer's plan, and who has none is not limited. A refused request uses nothing
  * up. In mode "observe" everything passes and is only counted. */
 #include <stdio.h>
 
@@ -29,7 +29,8 @@ struct rate_limit {
 };
 
 struct rate_limit_state {
-	const struct conf_rate *rate;   /* the one that is nearest to its limit; NULL: nothing was asked */
+	/* The one that is nearest to its limit; NULL: nothing was asked. */
+	const struct conf_rate *rate;
 	struct cell_answer answer;
 	bool refused;
 };
@@ -128,7 +129,7 @@ needs_identity(const void *self)
 
 /* ---- the act */
 
-/* A rate that is changed begins anew: what was used of the old one means nothing to it. */
+/* A rate that is changed begins anew: what was used of the old one means nothing. */
 static struct siphash
 place(struct cells *c, const struct rate_limit *p, const struct conf_rate *r, uint32_t i,
       struct str key)
@@ -140,8 +141,8 @@ place(struct cells *c, const struct rate_limit *p, const struct conf_rate *r, ui
 
 /* Whether all windows would admit; else the one that will refuse for longest is in s. */
 static enum cell_verdict
-look(struct cells *c, const struct siphash *where, const struct conf_rate *rate, uint32_t n,
-     uint64_t now, struct rate_limit_state *s)
+look(struct cells *c, const struct siphash *where, const struct conf_rate *rate,
+     uint32_t n, uint64_t now, struct rate_limit_state *s)
 {
 	for (uint32_t i = 0; i < n; i++) {
 		struct cell_limit limit = { rate[i].interval, rate[i].burst };
@@ -159,8 +160,8 @@ look(struct cells *c, const struct siphash *where, const struct conf_rate *rate,
 /* All windows must admit. What is taken from one when the next refuses after all, because
  * another worker was faster, is lost to the key: never is one admitted too many. */
 static enum cell_verdict
-take(struct cells *c, const struct rate_limit *p, const struct conf_rate *rate, uint32_t n,
-     struct str key, struct rate_limit_state *s)
+take(struct cells *c, const struct rate_limit *p, const struct conf_rate *rate,
+     uint32_t n, struct str key, struct rate_limit_state *s)
 {
 	struct siphash where[CONF_RATES];
 	uint64_t now = clock_read();
@@ -222,10 +223,11 @@ request(struct exchange *x, const void *self, void *state)
 		if (!n)
 			return PASS;
 	}
-	v = take(worker_shared(x->worker)->cells, p, rate, n, limit_key(&p->by, x, room), s);
+	v = take(worker_shared(x->worker)->cells, p, rate, n, limit_key(&p->by, x, room),
+		 s);
 	pass = limit_passes(x, &p->rules, (enum limit_found)v, &decision);
-	exchange_decided(x, decision, s->rate->burst - s->answer.remaining, s->rate->burst,
-			 s->answer.retry);
+	exchange_decided(x, decision, s->rate->burst - s->answer.remaining,
+			 s->rate->burst, s->answer.retry);
 	return pass ? PASS : refuse(x, p, s);
 }
 

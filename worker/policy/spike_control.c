@@ -1,9 +1,9 @@
-/* spike-control — lets requests pass at a rate, and those that come faster wait for their turn.
+/* spike-control — lets requests pass at a rate; what comes faster waits for its turn.
  *
- * Each request takes the next slot of its key, over all workers together, and is held back
- * until that comes: what reaches the upstream is smooth, and in the order in which it came. At
- * most `queue` of them wait, none longer than `wait`; the others are refused at once. A
- * client that leaves is let go; its slot passes unused. */
+ * Each request takes the next slot of its key, over all workers together, and is held
+ * back until that comes: what reaches the upstream is smooth, and in the order in which
+ * it came. At most `queue` of them wait, none longer than `wait`; the others are refused
+ * at once. A client that leaves is let go; its slot passes unused. */
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -122,6 +122,7 @@ request(struct exchange *x, const void *self, void *state)
 	struct spike_control_state *s = state;
 	struct cells *c = worker_shared(x->worker)->cells;
 	struct cell_limit limit = { p->rate.interval, (uint64_t)p->burst };
+	struct siphash key;
 	enum limit_found found;
 	enum decision decision;
 	uint8_t room[LIMIT_KEY];
@@ -131,8 +132,8 @@ request(struct exchange *x, const void *self, void *state)
 	if (s->asked)
 		return held(x, s);
 	s->asked = true;
-	s->answer = cells_queue(c, cells_key(c, p->which, limit_key(&p->by, x, room)), limit,
-				p->room, now, &wait);
+	key = cells_key(c, p->which, limit_key(&p->by, x, room));
+	s->answer = cells_queue(c, key, limit, p->room, now, &wait);
 	found = (enum limit_found)s->answer.verdict;
 	if (p->rules.mode == LIMIT_OBSERVE && wait)
 		found = LIMIT_REFUSED;
@@ -141,8 +142,8 @@ request(struct exchange *x, const void *self, void *state)
 		wait = 0;
 	if (wait)
 		decision = DECISION_WAITED;
-	exchange_decided(x, decision, (wait + limit.interval - 1) / limit.interval, p->room,
-			 s->answer.retry);
+	exchange_decided(x, decision, (wait + limit.interval - 1) / limit.interval,
+			 p->room, s->answer.retry);
 	if (!pass)
 		return refuse(x, p, s);
 	if (!wait)

@@ -1,4 +1,4 @@
-/* fake_shared — what the fake worker shares with others: a region of its own, and a directory over a store of its own. */
+/* fake_shared — what the fake worker shares with others: a region of its own, and a directory. */
 #ifndef TESTS_EXCHANGE_FAKE_SHARED_H
 #define TESTS_EXCHANGE_FAKE_SHARED_H
 

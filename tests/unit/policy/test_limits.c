@@ -113,7 +113,8 @@ START_TEST(who_needs_to_know_the_consumer)
 
 	for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
 		ck_assert_msg(try_load(t[i].text), "%s", t[i].text);
-		ck_assert_msg(policy->needs_identity(self) == t[i].needs, "%s", t[i].text);
+		ck_assert_msg(policy->needs_identity(self) == t[i].needs, "%s",
+			      t[i].text);
 		arena_reset(&image);
 		arena_reset(&said);
 	}
@@ -174,7 +175,7 @@ START_TEST(a_quota_ends_with_its_window)
 }
 END_TEST
 
-/* Three a day and five a month, days by Berlin; what the day refuses costs the month nothing. */
+/* Three a day by Berlin, five a month; what the day refuses costs the month nothing. */
 START_TEST(all_windows_of_a_plan_hold)
 {
 	begin("type = \"quota\"; quota = \"plan\";");
@@ -283,7 +284,8 @@ START_TEST(an_observed_spike_waits_for_nothing)
 	for (int i = 0; i < 3; i++) {
 		try_again();
 		ck_assert_int_eq(try_request(), PASS);
-		ck_assert_int_eq(x->note[0].decision, i ? DECISION_OBSERVED : DECISION_PASSED);
+		ck_assert_int_eq(x->note[0].decision,
+				 i ? DECISION_OBSERVED : DECISION_PASSED);
 	}
 	end();
 }

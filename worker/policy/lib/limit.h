@@ -60,8 +60,9 @@ enum { LIMIT_KEY = 17 };
 /* The key of this request; `room` may hold it. */
 struct str limit_key(const struct limit_by *, struct exchange *, uint8_t room[LIMIT_KEY]);
 
-/* What tells a policy's counts from those of all others: its name, so that they go on when anything else of it is changed.
- * One without a name is known by its place: its counts begin anew when that changes. *name is what people read. */
+/* What tells a policy's counts from those of all others: its name, so that they go on when anything else of it
+ * is changed. One without a name is known by its place, and its counts begin anew when that changes. *name is what
+ * people read. */
 uint64_t limit_identity(struct conf_load *, struct where, const char *type, struct str *name);
 
 /* What the table said: in the order of its own verdicts (cells, quotas, inflight). */

@@ -121,7 +121,8 @@ logline_uri(struct logline *l, struct str uri)
 }
 
 void
-logline_template(struct logline *l, const struct template *t, struct exchange *x, bool raw)
+logline_template(struct logline *l, const struct template *t, struct exchange *x,
+		 bool raw)
 {
 	for (uint32_t i = 0; i < t->n; i++) {
 		struct template_piece p = template_piece(t, i, x);
