@@ -69,6 +69,6 @@ void admin_accept(struct listen *, int fd, const struct addr *peer);
 /* Looks who has connected. */
 void admin_meet(const struct admin_door *, int fd, const struct addr *, struct admin_peer *);
 /* Whether this request may be answered; if not, the answer says why. `writes`: it would change something. */
-bool admin_may(struct admin_conn *, const struct api_request *, bool writes);
+bool admin_may(struct admin_conn *, struct api_request *, bool writes);
 
 #endif

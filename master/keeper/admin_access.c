@@ -110,8 +110,18 @@ token_given(const struct admin_conn *c)
 	return c->admin->has_token && digest_same(&d, &c->admin->token) ? BEARER_RIGHT : BEARER_WRONG;
 }
 
+/* Who has the token is known by it, and by where it came from. */
+static void
+sign(const struct admin_conn *c, struct api_request *r)
+{
+	char hex[64];
+
+	digest_put(hex, &c->admin->token);
+	snprintf(r->who, sizeof(r->who), "token %.8s... from %.40s", hex, c->peer.who);
+}
+
 bool
-admin_may(struct admin_conn *c, const struct api_request *r, bool writes)
+admin_may(struct admin_conn *c, struct api_request *r, bool writes)
 {
 	enum bearer token;
 
@@ -138,7 +148,7 @@ admin_may(struct admin_conn *c, const struct api_request *r, bool writes)
 	else if (writes && token == BEARER_NONE)
 		api_problem(r, &c->answer, 403, "admin.token is not set: nothing can be changed over http; use the "
 			    "Unix socket");
-	else
-		return true;
-	return false;
+	else if (token == BEARER_RIGHT)
+		sign(c, r);
+	return c->answer.status == 0;
 }

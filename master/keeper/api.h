@@ -64,7 +64,7 @@ bool api_write(const struct api_request *, struct api_answer *, struct api_chang
 
 /* ---- consumers, as the endpoints show them */
 
-enum api_origin { API_NOBODY, API_OF_STORE, API_OF_FILE, API_FAILED };
+enum api_origin { API_FAILED, API_NOBODY, API_OF_STORE, API_OF_FILE };
 
 /* Finds a consumer in files and store. A consumer of a file has a row that says its name, plan and state. API_FAILED and
  * API_NOBODY: answered. */

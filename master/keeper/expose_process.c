@@ -43,21 +43,30 @@ boot_s(void)
 	return (uint64_t)(wall.tv_sec - mono.tv_sec);
 }
 
-/* Fields 14, 15 and 22 of stat, counted behind the name in brackets, which may hold anything. */
+/* Field 22 of stat, counted behind the name in brackets, which may hold anything. */
 static bool
-read_stat(pid_t pid, struct process *p)
+read_begin(pid_t pid, struct process *p)
 {
-	unsigned long long utime = 0, stime = 0, start = 0, tick = (unsigned long long)sysconf(_SC_CLK_TCK);
+	unsigned long long start = 0, tick = (unsigned long long)sysconf(_SC_CLK_TCK);
 	char buf[1024], *at;
 
 	if (slurp(pid, "stat", buf, sizeof(buf)) < 0 || !(at = strrchr(buf, ')')))
 		return false;
-	if (sscanf(at + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d %*d %*d %llu",
-		   &utime, &stime, &start) != 3)
+	if (sscanf(at + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+		   &start) != 1)
 		return false;
-	p->cpu_us = (utime + stime) * 1000000 / tick;
 	p->began_s = boot_s() + start / tick;
 	return true;
+}
+
+static void
+read_cpu(pid_t pid, struct process *p)
+{
+	struct timespec t;
+	clockid_t clock;
+
+	if (clock_getcpuclockid(pid, &clock) == 0 && clock_gettime(clock, &t) == 0)
+		p->cpu_us = (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
 static void
@@ -102,8 +111,9 @@ expose_process(struct text *t, const struct slots *slots)
 		struct process p = { 0 };
 		pid_t pid = slots->row[i].pid;
 
-		if (!slot_alive(&slots->row[i]) || !read_stat(pid, &p))
+		if (!slot_alive(&slots->row[i]) || !read_begin(pid, &p))
 			continue;
+		read_cpu(pid, &p);
 		read_memory(pid, &p);
 		sum.cpu_us += p.cpu_us;
 		sum.virtual += p.virtual;
