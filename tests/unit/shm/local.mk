@@ -40,7 +40,8 @@ tests_unit_shm_test_hammer_SOURCES = tests/unit/shm/test_hammer.c
 tests_unit_shm_test_hammer_LDADD = $(UNIT_LIBS_shm)
 TESTS += tests/unit/shm/test_hammer
 
-# All interleavings of a few processes. The stacks that these switch between are not for the sanitizers.
+# All interleavings of a few processes. Their stacks are put back as they were, which
+# sanitizers know nothing of.
 STEPS_CFLAGS = $(AM_CFLAGS) -fno-sanitize=all
 check_PROGRAMS += tests/unit/shm/test_cells_steps
 tests_unit_shm_test_cells_steps_SOURCES = tests/unit/shm/test_cells_steps.c tests/unit/shm/interleave.h
@@ -62,6 +63,11 @@ tests_unit_shm_test_inflight_steps_SOURCES = tests/unit/shm/test_inflight_steps.
 tests_unit_shm_test_inflight_steps_CFLAGS = $(STEPS_CFLAGS)
 tests_unit_shm_test_inflight_steps_LDADD = $(UNIT_LIBS_shm)
 TESTS += tests/unit/shm/test_inflight_steps
+check_PROGRAMS += tests/unit/shm/test_records_steps
+tests_unit_shm_test_records_steps_SOURCES = tests/unit/shm/test_records_steps.c tests/unit/shm/interleave.h
+tests_unit_shm_test_records_steps_CFLAGS = $(STEPS_CFLAGS)
+tests_unit_shm_test_records_steps_LDADD = $(UNIT_LIBS_shm)
+TESTS += tests/unit/shm/test_records_steps
 check_PROGRAMS += tests/unit/shm/test_store_consumers
 tests_unit_shm_test_store_consumers_SOURCES = tests/unit/shm/test_store_consumers.c
 tests_unit_shm_test_store_consumers_LDADD = $(UNIT_LIBS_shm)
