@@ -112,6 +112,13 @@ region(struct master *m)
 
 	snprintf(path, sizeof(path), "%.4000s/region", m->rundir);
 	m->region = region_open(path, REGION_SIZE);
+	if (m->region && shared_open(&m->shared, m->region) < 0 && errno == EFBIG) {
+		log_notice("region %s is full of tables of other versions: counters start at zero",
+			   path);
+		region_close(m->region);
+		unlink(path);
+		m->region = region_open(path, REGION_SIZE);
+	}
 	if (!m->region || shared_open(&m->shared, m->region) < 0) {
 		log_error("%s: %s [E524]. Next: postern explain E524", path, strerror(errno));
 		return -1;

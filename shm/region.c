@@ -202,8 +202,12 @@ region_open(const char *path, size_t size)
 
 	if (fd >= 0) {
 		r = region_map(fd, true);
-		if (r)
+		if (r && r->size >= size)
 			return r;
+		if (r) {
+			region_close(r);
+			errno = EPROTO;
+		}
 		if (errno == ESTALE)
 			log_notice("region %s is of an earlier boot: counters start at zero", path);
 		else if (errno == EPROTO)
@@ -263,7 +267,7 @@ segment_add(struct region *r, const struct region_shape *shape)
 	if (n == SEGMENTS_MAX || strlen(shape->name) >= sizeof(e->name) || !shape->item ||
 	    !shape->count || shape->count > (r->size - end) / shape->item ||
 	    whole_pages(shape->item * shape->count) > r->size - end) {
-		errno = ENOSPC;
+		errno = EFBIG;          /* of the region; ENOSPC is the file system's */
 		return NULL;
 	}
 	memset(e, 0, sizeof(*e));
