@@ -17,8 +17,8 @@ enum { BLOCKS = RING_BYTES / BLOCK, KEPT_BLOCKS = RING_KEPT_BYTES / BLOCK };
 
 /* A position is the number of bytes ever written before it; where it lies is the position
  * modulo the ring's size. A record that begins near the end runs on into `tail`, so that
- * it is always in one piece. `start` says for each block where its first record begins: so a
- * reader that was lapped finds the oldest. `head` is raised when a record is complete, so
+ * it is always in one piece. `start` says for each block where its first record begins:
+ * so a reader that was lapped finds the oldest. `head` is raised when a record is whole, so
  * that one that was cut short by a kill is simply written over. */
 struct ring {
 	_Atomic uint64_t head, kept_head;
@@ -57,8 +57,8 @@ lane_of(const struct ring *ring, enum ring_which which)
 	struct ring *r = (struct ring *)(uintptr_t)ring;
 
 	if (which == RING_KEPT)
-		return (struct lane){ &r->kept_head, r->kept_start, r->kept, RING_KEPT_BYTES,
-				      BLOCK };
+		return (struct lane){ &r->kept_head, r->kept_start, r->kept,
+				      RING_KEPT_BYTES, BLOCK };
 	return (struct lane){ &r->head, r->start, r->data, RING_BYTES, BLOCK };
 }
 
@@ -90,6 +90,13 @@ int
 ring_reserve(struct region *r, struct ring *rings, int row)
 {
 	return region_reserve(r, rings + row, sizeof(*rings));
+}
+
+static inline size_t
+texts_size(const struct record *r)
+{
+	return (size_t)r->method_len + r->host_len + r->path_len + r->client_len +
+	       r->id_len + r->key_len + r->consumer_len + r->plan_len;
 }
 
 /* ---- writing */
@@ -149,7 +156,7 @@ ring_write(struct ring *ring, struct record *r, const struct record_note *note,
 	struct lane l = lane_of(ring, RING_ALL);
 	uint64_t head;
 	char *front = lane_place(&l, &head), *to = front + sizeof(*r);
-	size_t notes = r->notes * sizeof(*note), texts;
+	size_t notes = r->notes * sizeof(*note);
 
 	r->method_len = (uint8_t)cut(t->method, 32);
 	r->host_len = (uint16_t)cut(t->host, 64);
@@ -159,9 +166,7 @@ ring_write(struct ring *ring, struct record *r, const struct record_note *note,
 	r->key_len = (uint8_t)cut(t->key, 16);
 	r->consumer_len = (uint8_t)cut(t->consumer, 64);
 	r->plan_len = (uint8_t)cut(t->plan, 64);
-	texts = (size_t)r->method_len + r->host_len + r->path_len + r->client_len + r->id_len +
-		r->key_len + r->consumer_len + r->plan_len;
-	r->size = (uint32_t)(sizeof(*r) + notes + texts + 7) & ~7u;
+	r->size = (uint32_t)(sizeof(*r) + notes + texts_size(r) + 7) & ~7u;
 
 	SHM_COPY(front, r, sizeof(*r));
 	SHM_STEP();
@@ -198,7 +203,8 @@ oldest(const struct lane *l, uint64_t head)
 	uint64_t blocks = l->bytes / l->block;
 
 	for (uint64_t i = 1; i <= blocks; i++) {
-		uint64_t at = atomic_load_explicit(&l->start[(head / l->block + i) & (blocks - 1)],
+		uint64_t block = (head / l->block + i) & (blocks - 1);
+		uint64_t at = atomic_load_explicit(&l->start[block],
 						   memory_order_relaxed);
 
 		if (at < head && still_there(l, at, head))
@@ -211,12 +217,11 @@ oldest(const struct lane *l, uint64_t head)
 static bool
 record_whole(const struct record *r, uint32_t size)
 {
-	size_t inside = sizeof(*r) + r->notes * sizeof(struct record_note) + r->method_len +
-			r->host_len + r->path_len + r->client_len + r->id_len + r->key_len +
-			r->consumer_len + r->plan_len;
+	size_t notes = r->notes * sizeof(struct record_note);
 
-	return r->size == size && inside <= size && r->attempts <= RECORD_ATTEMPTS &&
-	       r->misses <= RECORD_MISSES && r->notes <= RECORD_NOTES && r->policy <= r->notes;
+	return r->size == size && sizeof(*r) + notes + texts_size(r) <= size &&
+	       r->attempts <= RECORD_ATTEMPTS && r->misses <= RECORD_MISSES &&
+	       r->notes <= RECORD_NOTES && r->policy <= r->notes;
 }
 
 static int

@@ -31,7 +31,8 @@ crash_install(struct ring *r)
 	static char stack[STACK];
 	const stack_t ours = { .ss_sp = stack, .ss_size = sizeof(stack) };
 	stack_t there;
-	struct sigaction act = { .sa_handler = crashed, .sa_flags = SA_ONSTACK | SA_RESETHAND };
+	struct sigaction act = { .sa_handler = crashed,
+				 .sa_flags = SA_ONSTACK | SA_RESETHAND };
 	struct sigaction now;
 
 	ring = r;
@@ -39,7 +40,7 @@ crash_install(struct ring *r)
 		sigaltstack(&ours, NULL);
 	sigemptyset(&act.sa_mask);
 	for (size_t i = 0; i < sizeof(fatal) / sizeof(*fatal); i++)
-		if (sigaction(fatal[i], NULL, &now) == 0 && !(now.sa_flags & SA_SIGINFO) &&
-		    (now.sa_handler == SIG_DFL || now.sa_handler == crashed))
+		if (sigaction(fatal[i], NULL, &now) == 0 &&
+		    !(now.sa_flags & SA_SIGINFO) && now.sa_handler == SIG_DFL)
 			sigaction(fatal[i], &act, NULL);
 }

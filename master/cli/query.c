@@ -6,11 +6,13 @@
 #include "worker/exchange/policy.h"
 
 static const char *const fields[QUERY_FIELDS] = {
-	[QUERY_SERVICE] = "service", [QUERY_ROUTE] = "route",   [QUERY_CONSUMER] = "consumer",
-	[QUERY_PLAN] = "plan",       [QUERY_METHOD] = "method", [QUERY_HOST] = "host",
-	[QUERY_PATH] = "path",       [QUERY_CLIENT] = "client", [QUERY_REASON] = "reason",
-	[QUERY_POLICY] = "policy",   [QUERY_TARGET] = "target", [QUERY_ID] = "id",
-	[QUERY_STATUS] = "status",   [QUERY_SLOW] = "slow",
+	[QUERY_SERVICE] = "service",   [QUERY_ROUTE] = "route",
+	[QUERY_CONSUMER] = "consumer", [QUERY_PLAN] = "plan",
+	[QUERY_METHOD] = "method",     [QUERY_HOST] = "host",
+	[QUERY_PATH] = "path",         [QUERY_CLIENT] = "client",
+	[QUERY_REASON] = "reason",     [QUERY_POLICY] = "policy",
+	[QUERY_TARGET] = "target",     [QUERY_ID] = "id",
+	[QUERY_STATUS] = "status",     [QUERY_SLOW] = "slow",
 };
 
 enum op { EQ, NE, LT, LE, GT, GE };
@@ -52,7 +54,7 @@ read_field(struct reader *r, struct query_term *t)
 	size_t from = r->at;
 	struct str name;
 
-	while (r->at < r->all.len && (unsigned)((unsigned char)char_lower((unsigned char)peek(r)) - 'a') < 26)
+	while (peek(r) >= 'a' && peek(r) <= 'z')
 		r->at++;
 	name = (struct str){ r->all.at + from, r->at - from };
 	for (unsigned i = 0; i < QUERY_FIELDS; i++)
@@ -62,15 +64,22 @@ read_field(struct reader *r, struct query_term *t)
 		}
 	if (!name.len)
 		return fail(r, from, "a field is expected here, as in status>=500");
-	return fail(r, from, "there is no field \"%.*s\"; there are service route consumer plan status method "
-		    "host path client reason policy target slow id", STR_ARG(str_first(name, 20)));
+	return fail(r, from,
+		    "there is no field \"%.*s\"; there are service route consumer plan "
+		    "status method "
+		    "host path client reason policy target slow id",
+		    STR_ARG(str_first(name, 20)));
 }
 
 static int
 read_op(struct reader *r, const struct query_term *t, enum op *op)
 {
-	static const struct { char text[3]; enum op op; } ops[] = {
-		{ "!=", NE }, { "<=", LE }, { ">=", GE }, { "=", EQ }, { "<", LT }, { ">", GT },
+	static const struct {
+		char text[3];
+		enum op op;
+	} ops[] = {
+		{ "!=", NE }, { "<=", LE }, { ">=", GE },
+		{ "=", EQ },  { "<", LT },  { ">", GT },
 	};
 	struct str rest = str_from(r->all, r->at);
 	bool number = t->field >= QUERY_STATUS;
@@ -80,13 +89,17 @@ read_op(struct reader *r, const struct query_term *t, enum op *op)
 			continue;
 		*op = ops[i].op;
 		if (!number && *op != EQ && *op != NE)
-			return fail(r, r->at, "\"%s\" is for status and slow: %s is a text and takes = or !=",
+			return fail(r, r->at,
+				    "\"%s\" is for status and slow: %s is a text and "
+				    "takes = or !=",
 				    ops[i].text, fields[t->field]);
 		r->at += strlen(ops[i].text);
 		return 0;
 	}
-	return fail(r, r->at, number ? "one of = != < <= > >= is expected after %s"
-				     : "= or != is expected after %s", fields[t->field]);
+	return fail(r, r->at,
+		    number ? "one of = != < <= > >= is expected after %s"
+			   : "= or != is expected after %s",
+		    fields[t->field]);
 }
 
 static int
@@ -122,7 +135,8 @@ status_range(struct str s, uint64_t *low, uint64_t *high)
 {
 	unsigned long long n;
 
-	if (s.len == 3 && s.at[0] >= '1' && s.at[0] <= '5' && char_lower((unsigned char)s.at[1]) == 'x' &&
+	if (s.len == 3 && s.at[0] >= '1' && s.at[0] <= '5' &&
+	    char_lower((unsigned char)s.at[1]) == 'x' &&
 	    char_lower((unsigned char)s.at[2]) == 'x') {
 		*low = (uint64_t)(s.at[0] - '0') * 100;
 		*high = *low + 99;
@@ -138,8 +152,14 @@ status_range(struct str s, uint64_t *low, uint64_t *high)
 static bool
 duration(struct str s, uint64_t *us)
 {
-	static const struct { const char *unit; uint64_t us; } units[] = {
-		{ "us", 1 }, { "ms", 1000 }, { "s", 1000000 }, { "m", 60000000 },
+	static const struct {
+		const char *unit;
+		uint64_t us;
+	} units[] = {
+		{ "us", 1 },
+		{ "ms", 1000 },
+		{ "s", 1000000 },
+		{ "m", 60000000 },
 	};
 	uint64_t unit = 1000;
 	unsigned long long whole, part = 0;
@@ -171,7 +191,8 @@ read_number(struct reader *r, struct query_term *t, enum op op, size_t at)
 	uint64_t low, high;
 
 	if (t->field == QUERY_STATUS && !status_range(t->text, &low, &high))
-		return fail(r, at, "\"%.*s\" is no status: 404, or 5xx", STR_ARG(str_first(t->text, 20)));
+		return fail(r, at, "\"%.*s\" is no status: 404, or 5xx",
+			    STR_ARG(str_first(t->text, 20)));
 	if (t->field == QUERY_SLOW) {
 		if (!duration(t->text, &low))
 			return fail(r, at, "\"%.*s\" is no duration: 300ms, 1.5s, 800us",
@@ -201,7 +222,8 @@ query_parse(struct str text, struct query *q, struct query_error *error)
 		if (r.at == text.len)
 			return 0;
 		if (q->n == QUERY_TERMS)
-			return fail(&r, r.at, "there are more than %d terms", QUERY_TERMS);
+			return fail(&r, r.at, "there are more than %d terms",
+				    QUERY_TERMS);
 		if (read_field(&r, &t) || read_op(&r, &t, &op))
 			return -1;
 		at = r.at;
@@ -302,7 +324,9 @@ holds(const struct query_term *t, const struct record_view *v)
 	case QUERY_CLIENT:
 		return query_glob(t->text, v->texts.client);
 	case QUERY_REASON:
-		return query_glob(t->text, r->fault < FAULT_COUNT ? fault_info[r->fault].reason : STR_NONE);
+		return query_glob(t->text, r->fault < FAULT_COUNT
+						   ? fault_info[r->fault].reason
+						   : STR_NONE);
 	case QUERY_POLICY:
 		return any_policy(t->text, v);
 	case QUERY_TARGET:
@@ -322,7 +346,7 @@ bool
 query_takes(const struct query *q, const struct record_view *v)
 {
 	for (unsigned i = 0; i < q->n; i++)
-		if (holds(&q->term[i], v) == q->term[i].not)
+		if (holds(&q->term[i], v) == q->term[i].not )
 			return false;
 	return true;
 }

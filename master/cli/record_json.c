@@ -66,7 +66,8 @@ put_attempts(struct json_write *j, const struct record_view *v)
 		put_reason(j, r->attempt[i].fault);
 		if (r->attempt[i].error) {
 			put_int(j, STR("errno"), r->attempt[i].error);
-			put_text(j, STR("error"), str_of(strerror((int)r->attempt[i].error)));
+			put_text(j, STR("error"),
+				 str_of(strerror((int)r->attempt[i].error)));
 		}
 		json_close(j, '}');
 	}

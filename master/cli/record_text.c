@@ -21,7 +21,8 @@ name_in_region(const struct record_view *v, uint32_t series)
 struct record_view
 record_view(const struct record *r, const struct stats *stats)
 {
-	return (struct record_view){ r, record_texts(r), record_notes(r), name_in_region, stats };
+	return (struct record_view){ r, record_texts(r), record_notes(r), name_in_region,
+				     stats };
 }
 
 void
@@ -91,7 +92,8 @@ policy_of(struct str name)
 }
 
 void
-record_explain(const struct record_view *v, const struct record_note *n, char *to, size_t size)
+record_explain(const struct record_view *v, const struct record_note *n, char *to,
+	       size_t size)
 {
 	const struct policy *p = policy_of(v->name(v, n->policy));
 
@@ -155,7 +157,8 @@ record_line(const struct record_view *v, FILE *out)
 	putc(' ', out);
 	put_latency(r->us_total, out);
 	if (r->route || r->service)
-		fprintf(out, " %.*s", STR_ARG(known(v, r->route ? r->route : r->service)));
+		fprintf(out, " %.*s",
+			STR_ARG(known(v, r->route ? r->route : r->service)));
 	for (unsigned i = 0; i < r->attempts && i < RECORD_ATTEMPTS; i++)
 		fprintf(out, " -> %.*s", STR_ARG(known(v, r->attempt[i].target)));
 	if (t->consumer.len) {
@@ -292,7 +295,8 @@ story_policies(const struct record_view *v, FILE *out)
 		const struct record_note *n = &v->notes[i];
 
 		record_explain(v, n, buf, sizeof(buf));
-		fprintf(out, "  %-28.*s %-9s", STR_ARG(known(v, n->policy)), decision_text(n));
+		fprintf(out, "  %-28.*s %-9s", STR_ARG(known(v, n->policy)),
+			decision_text(n));
 		if (*buf)
 			fprintf(out, " %s", buf);
 		if (n->us) {
@@ -339,8 +343,8 @@ record_story(const struct record_view *v, FILE *out)
 	fprintf(out, "times     total %u us: ", r->us_total);
 	if (r->us_read)
 		fprintf(out, "head %u, ", r->us_read);
-	fprintf(out, "policies %u (held back %u), connect %u, first byte %u\n", r->us_policy,
-		r->us_queue, r->us_connect, r->us_first_byte);
-	fprintf(out, "bodies    %" PRIu64 " bytes in, %" PRIu64 " bytes out\n", r->bytes_in,
-		r->bytes_out);
+	fprintf(out, "policies %u (held back %u), connect %u, first byte %u\n",
+		r->us_policy, r->us_queue, r->us_connect, r->us_first_byte);
+	fprintf(out, "bodies    %" PRIu64 " bytes in, %" PRIu64 " bytes out\n",
+		r->bytes_in, r->bytes_out);
 }

@@ -5,7 +5,7 @@
 #include "master/cli/stat.h"
 
 struct kept {
-	uint64_t order;                 /* as read: records of a ring are in order */
+	uint64_t order; /* as read: records of a ring are in order */
 	union {
 		struct record record;
 		char bytes[RECORD_SIZE_MAX];
@@ -22,8 +22,8 @@ keep_last(const struct ring *ring, struct kept *slots, size_t n, uint64_t *order
 	for (;;) {
 		struct kept *k = &slots[seen % n];
 		struct kept fresh;
-		int size = ring_read(ring, RING_ALL, &cursor, fresh.bytes, sizeof(fresh.bytes),
-				     &lost);
+		int size = ring_read(ring, RING_ALL, &cursor, fresh.bytes,
+				     sizeof(fresh.bytes), &lost);
 
 		if (size == 0)
 			break;

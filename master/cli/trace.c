@@ -13,23 +13,27 @@
 
 enum { POLL_MS = 20, LOOK_AGAIN = 50 }; /* turns between looks at the region's file */
 
-static const char usage[] =
-	"usage: postern trace [-c FILE | --rundir DIR] [-n COUNT] [--long | -o json] [QUERY]\n"
-	"\n"
-	"Shows requests as they end, until Ctrl-C or COUNT of them. QUERY: terms that must all hold, such as\n"
-	"  'route=orders-api/* status>=500'    'consumer=acme slow>300ms'    'policy=by-plan status=429'\n"
-	"Texts (= !=, * for anything): service route consumer plan method host path client reason policy\n"
-	"target id. Numbers (= != < <= > >=): status (404, 5xx), slow (how long it took: 300ms, 1.5s, 800us).\n";
+static const char usage[] = "usage: postern trace [-c FILE | --rundir DIR] [-n COUNT] "
+			    "[--long | -o json] [QUERY]\n"
+			    "\n"
+			    "Shows requests as they end, until Ctrl-C or COUNT of them. "
+			    "QUERY: terms that must all hold, such as\n"
+			    "  'route=orders-api/* status>=500'    'consumer=acme "
+			    "slow>300ms'    'policy=by-plan status=429'\n"
+			    "Texts (= !=, * for anything): service route consumer plan "
+			    "method host path client reason policy\n"
+			    "target id. Numbers (= != < <= > >=): status (404, 5xx), "
+			    "slow (how long it took: 300ms, 1.5s, 800us).\n";
 
 struct trace {
 	const char *conf, *rundir;
 	const struct region *region;
 	struct shared shared;
-	char text[4096];                /* of the query, which points into it */
+	char text[4096]; /* of the query, which points into it */
 	struct query query;
 	void (*print)(const struct record_view *, FILE *);
-	uint64_t count, left;           /* asked for (0: no end), still to come */
-	uint64_t lost;                  /* bytes overwritten before they were read */
+	uint64_t count, left; /* asked for (0: no end), still to come */
+	uint64_t lost;        /* bytes overwritten before they were read */
 	uint64_t cursor[SLOTS_MAX];
 };
 
@@ -41,7 +45,8 @@ from_now_on(struct trace *t)
 	for (int i = 0; i < SLOTS_MAX; i++) {
 		const struct ring *ring = ring_of_const(t->shared.rings, i);
 
-		t->cursor[i] = region_touched(t->region, ring) ? ring_end(ring, RING_ALL) : 0;
+		t->cursor[i] =
+			region_touched(t->region, ring) ? ring_end(ring, RING_ALL) : 0;
 	}
 }
 
@@ -67,7 +72,8 @@ read_row(struct trace *t, int row)
 	for (int i = 0; i < RING_BYTES / (int)sizeof(struct record) && !done(t); i++) {
 		struct record_view v;
 		uint64_t lost = 0;
-		int n = ring_read(ring, RING_ALL, &t->cursor[row], buf.bytes, sizeof(buf), &lost);
+		int n = ring_read(ring, RING_ALL, &t->cursor[row], buf.bytes, sizeof(buf),
+				  &lost);
 
 		if (n == 0)
 			break;
@@ -144,8 +150,8 @@ follow(struct trace *t)
 static void
 say_error(const char *query, const struct query_error *e)
 {
-	fprintf(stderr, "postern trace: %s\n  %s\n  %*s^\nNext: postern trace --help\n", e->text, query,
-		(int)e->at, "");
+	fprintf(stderr, "postern trace: %s\n  %s\n  %*s^\nNext: postern trace --help\n",
+		e->text, query, (int)e->at, "");
 }
 
 /* The words of the query may come as one or as many. -1: said. */
@@ -159,7 +165,8 @@ take_query(struct trace *t, char **words, int n)
 		size_t more = strlen(words[i]);
 
 		if (len + more + 2 > sizeof(t->text)) {
-			fprintf(stderr, "postern trace: the query is longer than %zu bytes\n",
+			fprintf(stderr,
+				"postern trace: the query is longer than %zu bytes\n",
 				sizeof(t->text));
 			return -1;
 		}
@@ -193,9 +200,12 @@ static int
 take_args(struct trace *t, int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "config", required_argument, NULL, 'c' }, { "rundir", required_argument, NULL, 'r' },
-		{ "count", required_argument, NULL, 'n' },  { "output", required_argument, NULL, 'o' },
-		{ "long", no_argument, NULL, 'l' },	    { "help", no_argument, NULL, 'h' },
+		{ "config", required_argument, NULL, 'c' },
+		{ "rundir", required_argument, NULL, 'r' },
+		{ "count", required_argument, NULL, 'n' },
+		{ "output", required_argument, NULL, 'o' },
+		{ "long", no_argument, NULL, 'l' },
+		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
 	unsigned long long n;
@@ -218,12 +228,16 @@ take_args(struct trace *t, int argc, char **argv)
 				t->count = t->left = n;
 				break;
 			}
-			fprintf(stderr, "postern trace: \"%s\" is not a number of requests\n", optarg);
+			fprintf(stderr,
+				"postern trace: \"%s\" is not a number of requests\n",
+				optarg);
 			return 2;
 		case 'o':
 			if (take_output(t, optarg))
 				break;
-			fprintf(stderr, "postern trace: there is no output \"%s\": line, long, json\n",
+			fprintf(stderr,
+				"postern trace: there is no output \"%s\": line, long, "
+				"json\n",
 				optarg);
 			return 2;
 		case 'h':
@@ -255,8 +269,11 @@ cli_trace(int argc, char **argv)
 	if (status)
 		fprintf(stderr, "postern trace: cannot write: %s\n", strerror(errno));
 	if (t.lost)
-		fprintf(stderr, "postern trace: %llu bytes of records were overwritten before they could "
-			"be read: too many requests at once\n", (unsigned long long)t.lost);
+		fprintf(stderr,
+			"postern trace: %llu bytes of records were overwritten before "
+			"they could "
+			"be read: too many requests at once\n",
+			(unsigned long long)t.lost);
 	region_close((struct region *)(uintptr_t)t.region);
 	return status;
 }

@@ -1,4 +1,5 @@
-/* postern why — what happened to one request, from the rings of all workers, else from the store. */
+/* postern why — what happened to one request, from the rings of all workers, else from
+ * the store. */
 #include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
@@ -16,8 +17,10 @@ enum { HITS = 16, PREFIX_MIN = 8, CONF_ROOM = 1 << 30 };
 static const char usage[] =
 	"usage: postern why [-c FILE | --rundir DIR] [--statedir DIR] [-o json] ID\n"
 	"\n"
-	"Says what happened to a request: routes and policies with their reasons, attempts, times. ID is what its\n"
-	"response says in X-Request-Id, or its first digits (8 or more), or the id that a trusted peer gave it.\n";
+	"Says what happened to a request: routes and policies with their reasons, "
+	"attempts, times. ID is what its\n"
+	"response says in X-Request-Id, or its first digits (8 or more), or the id that "
+	"a trusted peer gave it.\n";
 
 struct hit {
 	union {
@@ -29,15 +32,15 @@ struct hit {
 struct why {
 	const char *conf, *rundir_given, *statedir_given;
 	bool json;
-	struct str id;                  /* as asked for */
-	bool digits;                    /* it can be (the front of) a number of ours */
-	uint64_t word[2];               /* that number, zeros behind */
+	struct str id;    /* as asked for */
+	bool digits;      /* it can be (the front of) a number of ours */
+	uint64_t word[2]; /* that number, zeros behind */
 	char rundir[PATH_MAX], statedir[PATH_MAX];
-	const struct region *region;    /* NULL: none */
+	const struct region *region; /* NULL: none */
 	struct shared shared;
-	struct hit *hit;                /* the newest HITS */
-	size_t n, more;                 /* those that found no room */
-	int64_t oldest[2];              /* ms since 1970, by enum ring_which; 0: nothing is there */
+	struct hit *hit;   /* the newest HITS */
+	size_t n, more;    /* those that found no room */
+	int64_t oldest[2]; /* ms since 1970, by enum ring_which; 0: nothing is there */
 };
 
 /* ---- what is asked for */
@@ -87,7 +90,7 @@ keep(struct why *w, const struct record *r)
 		const struct record *k = &w->hit[i].record;
 
 		if (k->id[0] == r->id[0] && k->id[1] == r->id[1])
-			return;                 /* it is in both rings */
+			return; /* it is in both rings */
 		if (k->at < oldest->record.at)
 			oldest = &w->hit[i];
 	}
@@ -107,7 +110,8 @@ search_ring(struct why *w, const struct ring *ring, enum ring_which which)
 
 	/* What is written meanwhile is not waited for. */
 	while ((!cursor || cursor < end) &&
-	       (n = ring_read(ring, which, &cursor, fresh.bytes, sizeof(fresh), &lost)) != 0) {
+	       (n = ring_read(ring, which, &cursor, fresh.bytes, sizeof(fresh), &lost)) !=
+		       0) {
 		if (n < 0)
 			continue;
 		if (!w->oldest[which] || fresh.record.at < w->oldest[which])
@@ -180,12 +184,14 @@ search_store(struct why *w)
 	snprintf(path, sizeof(path), "%s/state", w->statedir);
 	s = store_open(path, true, &error, &failure);
 	if (!s) {
-		fprintf(stderr, "postern why: the store cannot be asked: %s\n", error ? error : strerror(errno));
+		fprintf(stderr, "postern why: the store cannot be asked: %s\n",
+			error ? error : strerror(errno));
 		return -1;
 	}
 	found = store_record_find(s, w->word, w->id, stored, w);
 	if (found < 0)
-		fprintf(stderr, "postern why: the store cannot be read: %s\n", store_error(s));
+		fprintf(stderr, "postern why: the store cannot be read: %s\n",
+			store_error(s));
 	store_close(s);
 	return found;
 }
@@ -216,7 +222,9 @@ show_hits(struct why *w)
 		printf("and %zu more\n", w->more);
 	if (whole)
 		return 0;
-	fprintf(stderr, "postern why: these all begin with %.*s\nNext: postern why with more of its digits\n",
+	fprintf(stderr,
+		"postern why: these all begin with %.*s\nNext: postern why with more of "
+		"its digits\n",
 		STR_ARG(w->id));
 	return 1;
 }
@@ -229,25 +237,37 @@ say_age(const struct why *w)
 	if (!w->region || !w->oldest[RING_ALL])
 		return;
 	record_time(w->oldest[RING_ALL], all);
-	record_time(w->oldest[RING_KEPT] ? w->oldest[RING_KEPT] : w->oldest[RING_ALL], kept);
-	fprintf(stderr, "What is remembered begins at %s; of refusals and errors, at %s.\n", all, kept);
+	record_time(w->oldest[RING_KEPT] ? w->oldest[RING_KEPT] : w->oldest[RING_ALL],
+		    kept);
+	fprintf(stderr,
+		"What is remembered begins at %s; of refusals and errors, at %s.\n", all,
+		kept);
 }
 
 static int
 not_found(const struct why *w, int store)
 {
 	if (!w->digits && w->id.len < PREFIX_MIN)
-		fprintf(stderr, "postern why: nothing is known of \"%.*s\"; of an id the first 8 digits are needed\n",
+		fprintf(stderr,
+			"postern why: nothing is known of \"%.*s\"; of an id the first 8 "
+			"digits are needed\n",
 			STR_ARG(w->id));
 	else if (w->region)
-		fprintf(stderr, "postern why: nothing is known of %.*s: it was never here, is still under way, or "
-			"was overwritten by later ones\n", STR_ARG(w->id));
+		fprintf(stderr,
+			"postern why: nothing is known of %.*s: it was never here, is "
+			"still under way, or "
+			"was overwritten by later ones\n",
+			STR_ARG(w->id));
 	else
-		fprintf(stderr, "postern why: no gateway has run in %s since the machine started, and %s\n",
-			w->rundir, store < 0 ? "the store cannot be asked"
-					     : "the store knows nothing of that request");
+		fprintf(stderr,
+			"postern why: no gateway has run in %s since the machine "
+			"started, and %s\n",
+			w->rundir,
+			store < 0 ? "the store cannot be asked"
+				  : "the store knows nothing of that request");
 	say_age(w);
-	fprintf(stderr, "Next: grep the access log for it, or catch the next one: postern trace 'status>=400'\n");
+	fprintf(stderr, "Next: grep the access log for it, or catch the next one: "
+			"postern trace 'status>=400'\n");
 	return 1;
 }
 
@@ -318,9 +338,12 @@ static int
 take_args(struct why *w, int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "config", required_argument, NULL, 'c' },   { "rundir", required_argument, NULL, 'r' },
-		{ "statedir", required_argument, NULL, 's' }, { "output", required_argument, NULL, 'o' },
-		{ "help", no_argument, NULL, 'h' },	      { NULL, 0, NULL, 0 },
+		{ "config", required_argument, NULL, 'c' },
+		{ "rundir", required_argument, NULL, 'r' },
+		{ "statedir", required_argument, NULL, 's' },
+		{ "output", required_argument, NULL, 'o' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
 	};
 	int c;
 
@@ -340,7 +363,9 @@ take_args(struct why *w, int argc, char **argv)
 			w->json = strcmp(optarg, "json") == 0;
 			if (w->json || strcmp(optarg, "text") == 0)
 				break;
-			fprintf(stderr, "postern why: there is no output \"%s\": text, json\n", optarg);
+			fprintf(stderr,
+				"postern why: there is no output \"%s\": text, json\n",
+				optarg);
 			return 2;
 		case 'h':
 			fputs(usage, stdout);

@@ -1,4 +1,5 @@
-/* query — what postern trace is asked. What can be read takes records, and says the same twice. */
+/* query — what postern trace is asked. What can be read takes records, and says the same
+ * twice. */
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -17,7 +18,11 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct record_note note[1] = { { .policy = 1 } };
-	struct record r = { .status = 503, .us_total = 300001, .attempts = 1, .notes = 1, .route = 1,
+	struct record r = { .status = 503,
+			    .us_total = 300001,
+			    .attempts = 1,
+			    .notes = 1,
+			    .route = 1,
 			    .id = { 0x0123456789abcdef, 1 } };
 	struct record_view v = { .record = &r, .notes = note, .name = name_of };
 	struct str text = { (const char *)data, size };
@@ -25,8 +30,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct query q;
 	bool takes;
 
-	v.texts = (struct record_texts){ .method = STR("GET"), .host = STR("a.test"), .path = STR("/a b"),
-					 .client = STR("10.0.0.1"), .consumer = STR("acme") };
+	v.texts = (struct record_texts){ .method = STR("GET"),
+					 .host = STR("a.test"),
+					 .path = STR("/a b"),
+					 .client = STR("10.0.0.1"),
+					 .consumer = STR("acme") };
 	r.attempt[0].target = 1;
 	if (query_parse(text, &q, &error) < 0) {
 		if (error.at > size || !*error.text)
@@ -37,7 +45,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	takes = query_takes(&q, &v);
 	for (unsigned i = 0; i < q.n; i++)
-		q.term[i].not = !q.term[i].not;
+		q.term[i].not = !q.term[i].not ;
 	/* One term and its opposite. */
 	if (q.n == 1 && query_takes(&q, &v) == takes)
 		abort();

@@ -189,9 +189,11 @@ decide_note(struct exchange *x, enum decision by_verdict)
 	const struct link *k = &x->links->at[x->at_link];
 	struct record_note *n = note_place(x);
 	uint64_t held = x->held ? clock_now() - x->held : 0;
+	bool passed = by_verdict == DECISION_PASSED;
 
 	if (!x->noted)
-		exchange_decided(x, held && by_verdict == DECISION_PASSED ? DECISION_WAITED : by_verdict, 0, 0, 0);
+		exchange_decided(x, held && passed ? DECISION_WAITED : by_verdict, 0, 0,
+				 0);
 	n->policy = k->series;
 	n->line = k->conf->where.line;
 	n->file = k->file;
@@ -203,7 +205,7 @@ decide_note(struct exchange *x, enum decision by_verdict)
 	if (x->nnotes < RECORD_NOTES)
 		x->nnotes++;
 	tally_add(x->worker->tally, tally_key(TALLY_DECISIONS, k->series, n->decision,
-					      by_verdict == DECISION_PASSED ? 0 : x->fault));
+					      passed ? FAULT_NONE : x->fault));
 }
 
 static bool

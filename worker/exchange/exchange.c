@@ -5,8 +5,8 @@
 #include "base/rand.h"
 #include "worker/exchange/steps.h"
 
-/* The one mutable static: the handler of a fatal signal gets no argument, and must find what
- * this process was doing. */
+/* The one mutable static: the handler of a fatal signal gets no argument, and must find
+ * what this process was doing. */
 static struct exchange *volatile running;
 
 const struct exchange *
@@ -29,8 +29,8 @@ static enum step (*const steps[STEP_COUNT])(struct exchange *) = {
 	[STEP_END] = step_end,
 };
 
-/* Time in which nothing is to be done here is not ours, unless we chose to wait. The clock of
- * the turn will do, but for the moment in which the request has left. */
+/* Time in which nothing is to be done here is not ours, unless we chose to wait. The
+ * clock of the turn will do, but for the moment in which the request has left. */
 static inline void
 went_away(struct exchange *x)
 {

@@ -1,6 +1,5 @@
 #include "base/clock.h"
 #include "worker/exchange/steps.h"
-#include "worker/worker.h"
 
 void
 exchange_abort(struct exchange *x, enum fault f)
@@ -62,8 +61,10 @@ meter(struct exchange *x)
 	struct shared *s = x->worker->shared;
 	struct str service = x->match.service ? x->match.service->conf->name : STR_NONE;
 
-	if (!meters_add(&s->meters, x->consumer, service, x->status, x->bytes_in, x->bytes_out))
-		atomic_fetch_add_explicit(&s->control->meters_other, 1, memory_order_relaxed);
+	if (!meters_add(&s->meters, x->consumer, service, x->status, x->bytes_in,
+			x->bytes_out))
+		atomic_fetch_add_explicit(&s->control->meters_other, 1,
+					  memory_order_relaxed);
 }
 
 static void
@@ -80,9 +81,11 @@ count(struct exchange *x)
 		count_service(&w->series[x->match.service->series], x, class);
 	if (x->consumer.len)
 		meter(x);
-	tally_add(w->tally, tally_key(TALLY_REQUESTS, route, x->request.method, x->status));
+	tally_add(w->tally,
+		  tally_key(TALLY_REQUESTS, route, x->request.method, x->status));
 	if (x->fault)
-		tally_add(w->tally, tally_key(TALLY_ERRORS, route, x->fault, of_upstream(x->fault)));
+		tally_add(w->tally, tally_key(TALLY_ERRORS, route, x->fault,
+					      of_upstream(x->fault)));
 
 	p->count[METRIC_REQUESTS]++;
 	s->requests++;
@@ -117,6 +120,12 @@ us_between(uint64_t from, uint64_t to)
 	return from && to > from ? us_of(to - from) : 0;
 }
 
+static uint16_t
+cut16(uint32_t n)
+{
+	return n < UINT16_MAX ? (uint16_t)n : UINT16_MAX;
+}
+
 static void
 note_misses(struct record *r, const struct route_match *m)
 {
@@ -148,11 +157,11 @@ note_place(struct record *r, const struct exchange *x)
 		r->service = service->series;
 		r->line = service->conf->where.line;
 		r->file = service->file;
-		r->order = (uint16_t)(service->nroutes < UINT16_MAX ? service->nroutes : UINT16_MAX);
+		r->order = cut16(service->nroutes);
 	}
 	if (route) {
 		r->route = route->series;
-		r->order = (uint16_t)(route->order < UINT16_MAX ? route->order : UINT16_MAX);
+		r->order = cut16(route->order);
 		r->line = route->conf->where.line;
 		r->file = route->file;
 	}

@@ -55,7 +55,8 @@ begin_answer(struct exchange *x, int status)
 	headers_add_token(&x->response.headers, &x->arena, TOKEN_DATE,
 			  (struct str){ clock_date(), 29 });
 	/* Whoever is refused, or redirected, can ask why. */
-	headers_add_token(&x->response.headers, &x->arena, TOKEN_X_REQUEST_ID, exchange_id(x));
+	headers_add_token(&x->response.headers, &x->arena, TOKEN_X_REQUEST_ID,
+			  exchange_id(x));
 }
 
 int

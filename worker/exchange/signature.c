@@ -7,9 +7,9 @@
 
 /* Lines that differ from one sending of a request to the next, or by the way it took. */
 static const struct str passing[] = {
-	{ "x-request-id:", 13 },   { "traceparent:", 12 }, { "tracestate:", 11 },
-	{ "date:", 5 },		   { "forwarded:", 10 },   { "x-forwarded-", 12 },
-	{ "x-real-ip:", 10 },	   { "via:", 4 },	   { "x-correlation-id:", 17 },
+	{ "x-request-id:", 13 }, { "traceparent:", 12 }, { "tracestate:", 11 },
+	{ "date:", 5 },          { "forwarded:", 10 },   { "x-forwarded-", 12 },
+	{ "x-real-ip:", 10 },    { "via:", 4 },          { "x-correlation-id:", 17 },
 };
 
 static bool

@@ -16,8 +16,13 @@ static struct {
 static struct str
 name_of(const struct record_view *v, uint32_t series)
 {
-	static const char *const names[] = { "", "orders-api/create", "orders-api", "orders/10.0.1.11:8080",
-					     "orders/10.0.1.12:8080", "rate-limit/by-plan", "api-key/keys" };
+	static const char *const names[] = { "",
+					     "orders-api/create",
+					     "orders-api",
+					     "orders/10.0.1.11:8080",
+					     "orders/10.0.1.12:8080",
+					     "rate-limit/by-plan",
+					     "api-key/keys" };
 
 	(void)v;
 	return str_of(names[series]);
@@ -29,23 +34,35 @@ static struct record_view view;
 static void
 begin(void)
 {
-	asked.record = (struct record){ .status = 503, .fault = FAULT_NO_TARGET, .route = 1, .service = 2,
-					.us_total = 1500000, .attempts = 2, .notes = 2,
-					.id = { 0x0123456789abcdef, 0xfedcba9876543210 } };
+	asked.record =
+		(struct record){ .status = 503,
+				 .fault = FAULT_NO_TARGET,
+				 .route = 1,
+				 .service = 2,
+				 .us_total = 1500000,
+				 .attempts = 2,
+				 .notes = 2,
+				 .id = { 0x0123456789abcdef, 0xfedcba9876543210 } };
 	asked.record.attempt[0].target = 3;
 	asked.record.attempt[1].target = 4;
 	asked.note[0].policy = 6;
 	asked.note[1].policy = 5;
-	view = (struct record_view){ .record = &asked.record, .notes = asked.note, .name = name_of };
-	view.texts = (struct record_texts){ .method = STR("POST"), .host = STR("api.example.com"),
-					    .path = STR("/v1/orders/7"), .client = STR("192.0.2.7"),
-					    .consumer = STR("acme"), .plan = STR("gold") };
+	view = (struct record_view){ .record = &asked.record,
+				     .notes = asked.note,
+				     .name = name_of };
+	view.texts = (struct record_texts){ .method = STR("POST"),
+					    .host = STR("api.example.com"),
+					    .path = STR("/v1/orders/7"),
+					    .client = STR("192.0.2.7"),
+					    .consumer = STR("acme"),
+					    .plan = STR("gold") };
 }
 
 static bool
 takes(const char *text)
 {
-	ck_assert_msg(query_parse(str_of(text), &query, &error) == 0, "%s: %s", text, error.text);
+	ck_assert_msg(query_parse(str_of(text), &query, &error) == 0, "%s: %s", text,
+		      error.text);
 	return query_takes(&query, &view);
 }
 
@@ -64,7 +81,8 @@ is_not(const char *text)
 static void
 refused(const char *text, size_t at, const char *words)
 {
-	ck_assert_msg(query_parse(str_of(text), &query, &error) < 0, "%s was taken", text);
+	ck_assert_msg(query_parse(str_of(text), &query, &error) < 0, "%s was taken",
+		      text);
 	ck_assert_msg(strstr(error.text, words), "%s: %s", text, error.text);
 	ck_assert_msg(error.at == at, "%s: at %zu", text, error.at);
 }
@@ -172,7 +190,9 @@ START_TEST(errors_point_at_the_place)
 	refused("path=\"/v1", 5, "has no end");
 	refused("path=\"/v1\"x", 10, "a blank is expected");
 	refused("=5", 0, "a field is expected");
-	refused("id=1 id=1 id=1 id=1 id=1 id=1 id=1 id=1 id=1 id=1 id=1 id=1 id=1 id=1 id=1 id=1 id=1", 80, "16 terms");
+	refused("id=1 id=1 id=1 id=1 id=1 id=1 id=1 id=1 id=1 id=1 id=1 id=1 id=1 id=1 "
+		"id=1 id=1 id=1",
+		80, "16 terms");
 }
 END_TEST
 
@@ -192,8 +212,10 @@ END_TEST
 int
 main(void)
 {
-	const TTest *const tests[] = { nothing_asked_takes_all, texts, numbers, ids, all_must_hold,
-				       errors_point_at_the_place, globs };
+	const TTest *const tests[] = {
+		nothing_asked_takes_all,   texts, numbers, ids, all_must_hold,
+		errors_point_at_the_place, globs
+	};
 
 	return unit_run("master/cli/query", tests, sizeof(tests) / sizeof(*tests));
 }

@@ -43,14 +43,23 @@ static void
 write_nth(uint64_t n)
 {
 	char at[256];
-	struct record r = { .status = (uint16_t)(n % 500), .id = { n, ~n },
-			    .at = (int64_t)n, .bytes_in = n, .bytes_out = n * 3,
-			    .attempts = 1, .notes = (uint8_t)(n % 3), .kept = n % 10 == 0,
+	struct record r = { .status = (uint16_t)(n % 500),
+			    .id = { n, ~n },
+			    .at = (int64_t)n,
+			    .bytes_in = n,
+			    .bytes_out = n * 3,
+			    .attempts = 1,
+			    .notes = (uint8_t)(n % 3),
+			    .kept = n % 10 == 0,
 			    .attempt = { { .us = (uint32_t)n } } };
-	struct record_note note[2] = { { .policy = (uint32_t)n, .operand = { n, n + 1, n + 2 } },
+	struct record_note note[2] = { { .policy = (uint32_t)n,
+					 .operand = { n, n + 1, n + 2 } },
 				       { .policy = (uint32_t)n + 1, .operand = { ~n } } };
-	struct record_texts t = { .method = STR("GET"), .host = STR("api.example.com"), .path = { at, 0 },
-				  .client = STR("127.0.0.1"), .consumer = STR("acme") };
+	struct record_texts t = { .method = STR("GET"),
+				  .host = STR("api.example.com"),
+				  .path = { at, 0 },
+				  .client = STR("127.0.0.1"),
+				  .consumer = STR("acme") };
 
 	memset(at, 'a' + (int)(n % 26), sizeof(at));
 	t.path.len = 1 + n * 7 % 256;
@@ -67,10 +76,11 @@ check_record(void)
 	uint64_t n = r->id[0];
 	bool whole = r->id[1] == ~n && r->at == (int64_t)n && r->status == n % 500 &&
 		     r->bytes_out == n * 3 && r->attempt[0].us == (uint32_t)n &&
-		     str_eq(t.method, STR("GET")) && str_eq(t.host, STR("api.example.com")) &&
-		     str_eq(t.client, STR("127.0.0.1")) && t.path.len == 1 + n * 7 % 256 &&
-		     str_eq(t.consumer, STR("acme")) && !t.plan.len && !t.id.len &&
-		     r->notes == n % 3;
+		     str_eq(t.method, STR("GET")) &&
+		     str_eq(t.host, STR("api.example.com")) &&
+		     str_eq(t.client, STR("127.0.0.1")) &&
+		     t.path.len == 1 + n * 7 % 256 && str_eq(t.consumer, STR("acme")) &&
+		     !t.plan.len && !t.id.len && r->notes == n % 3;
 
 	if (r->notes > 0)
 		whole &= note[0].policy == (uint32_t)n && note[0].operand[2] == n + 2;
@@ -92,7 +102,8 @@ START_TEST(written_and_read)
 	for (uint64_t n = 1; n <= 100; n++)
 		write_nth(n);
 	for (uint64_t n = 1; n <= 100; n++) {
-		ck_assert_int_gt(ring_read(ring, RING_ALL, &cursor, buf, sizeof(buf), &lost), 0);
+		ck_assert_int_gt(
+			ring_read(ring, RING_ALL, &cursor, buf, sizeof(buf), &lost), 0);
 		ck_assert_uint_eq(check_record()->id[0], n);
 	}
 	ck_assert_int_eq(ring_read(ring, RING_ALL, &cursor, buf, sizeof(buf), &lost), 0);
@@ -129,7 +140,8 @@ START_TEST(texts_are_cut)
 	t = (struct record_texts){ 0 };
 	r.notes = 0;
 	ring_write(ring, &r, NULL, &t);
-	ck_assert_int_eq(ring_read(ring, RING_ALL, &cursor, buf, sizeof(buf), &lost), sizeof(r));
+	ck_assert_int_eq(ring_read(ring, RING_ALL, &cursor, buf, sizeof(buf), &lost),
+			 sizeof(r));
 }
 END_TEST
 
@@ -199,7 +211,8 @@ START_TEST(the_oldest_are_overwritten)
 		got += ((const struct record *)(const void *)buf)->size;
 	}
 	ck_assert_int_eq(ring_read(ring, RING_ALL, &cursor, buf, sizeof(buf), &lost), 0);
-	ck_assert_msg(got > RING_BYTES * 95 / 100, "only %d bytes of the ring can be read", got);
+	ck_assert_msg(got > RING_BYTES * 95 / 100,
+		      "only %d bytes of the ring can be read", got);
 }
 END_TEST
 
@@ -283,7 +296,8 @@ START_TEST(lapped_while_copying)
 	reader = fork();
 	if (reader == 0)
 		for (;;)
-			if (ring_read(ring, RING_ALL, &cursor, buf, sizeof(buf), &lost) > 0)
+			if (ring_read(ring, RING_ALL, &cursor, buf, sizeof(buf), &lost) >
+			    0)
 				check_record();
 	for (int i = 0; i < 400; i++) {
 		kill(reader, SIGSTOP);
@@ -315,7 +329,8 @@ START_TEST(killed_in_the_middle_of_a_write)
 		usleep((useconds_t)(100 + round * 7));
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, 0);
-		while ((n = ring_read(ring, RING_ALL, &cursor, buf, sizeof(buf), &lost)) > 0) {
+		while ((n = ring_read(ring, RING_ALL, &cursor, buf, sizeof(buf), &lost)) >
+		       0) {
 			uint64_t id = check_record()->id[0];
 
 			if (last && id != last + 1)
@@ -327,7 +342,8 @@ START_TEST(killed_in_the_middle_of_a_write)
 		/* The next owner of the row goes on. */
 		next = last + 1;
 		write_nth(next++);
-		ck_assert_int_gt(ring_read(ring, RING_ALL, &cursor, buf, sizeof(buf), &lost), 0);
+		ck_assert_int_gt(
+			ring_read(ring, RING_ALL, &cursor, buf, sizeof(buf), &lost), 0);
 		ck_assert_uint_eq(check_record()->id[0], last + 1);
 	}
 }
@@ -363,9 +379,11 @@ START_TEST(a_write_is_cheap)
 	enum { TURNS = 1000000 };
 	static const struct record_note note[2];
 	struct record r = { .status = 200, .notes = 2 };
-	struct record_texts t = { .method = STR("GET"), .host = STR("api.example.com"),
+	struct record_texts t = { .method = STR("GET"),
+				  .host = STR("api.example.com"),
 				  .path = STR("/v1/orders/1234567890/items/42"),
-				  .client = STR("192.168.100.200"), .consumer = STR("acme") };
+				  .client = STR("192.168.100.200"),
+				  .consumer = STR("acme") };
 	struct timespec from, to;
 	double ns;
 
