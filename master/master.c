@@ -178,6 +178,7 @@ heartbeat(struct master *m)
 		s->generation = m->current ? m->current->number : 0;
 		m->shared.control->generations = count_generations(m);
 		poison_tick(m->shared.poison, clock_ms());
+		shared_bury(&m->shared, getpid());
 	}
 	spawn_overdue(m);
 	status_tell(m);

@@ -342,9 +342,10 @@ bury(struct master *m, struct child *c, int status)
 	}
 	if (c->channel >= 0)
 		close(c->channel);
-	slots_release(m->shared.slots, c->row);
+	/* In this order: once it is released another master may have it. */
 	if (c->role == SLOT_WORKER)
 		inflight_clear(&m->shared.inflight, c->row);
+	slots_release(m->shared.slots, c->row);
 	generation_let_go_all(m, c);
 	free(c->sockets);
 	if (post) {

@@ -45,3 +45,21 @@ shared_reserve_row(struct shared *s, int row)
 	inflight_clear(&s->inflight, row);
 	return 0;
 }
+
+void
+shared_bury(struct shared *s, int32_t me)
+{
+	for (int i = 0; i < SLOTS_MAX; i++) {
+		struct slot *row = &s->slots->row[i];
+		int32_t pid = row->pid;
+
+		if (pid <= 0 || slot_alive(row))
+			continue;
+		/* Ours while we are at it: nobody else may claim it before it is clear. */
+		if (!atomic_compare_exchange_strong(&row->pid, &pid, me))
+			continue;
+		if (row->role == SLOT_WORKER)
+			inflight_clear(&s->inflight, i);
+		slots_release(s->slots, i);
+	}
+}
