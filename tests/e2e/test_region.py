@@ -1,11 +1,15 @@
 """The shared region: `postern stat` while the gateway runs; counters outlive workers, reloads and the master."""
 import json
 import os
+import re
 import signal
+import struct
+import threading
+import time
 
 import pytest
 
-from harness import Origin, config, free_port, run, wait_for
+from harness import config, free_port, reply, run, wait_for
 
 
 def route(g, name):
@@ -39,8 +43,6 @@ def test_counters(gateway, origin):
 
 
 def test_gauges(gateway, origin):
-    import threading
-    from harness import reply
     go = threading.Event()
 
     def answer(r):
@@ -170,3 +172,148 @@ def test_records(gateway, origin):
 def test_stat_without_a_gateway(gateway, origin, tmp_path):
     code, out, err = run("stat", "--rundir", str(tmp_path))
     assert code == 1 and err
+
+
+LIMITS = ('slow: { type = "rate-limit"; rate = "6/h"; burst = 6; by = "{header.x-key}"; };'
+          'month: { type = "quota"; quota = "5/month"; by = "{header.x-key}"; };'
+          'atonce: { type = "concurrency"; limit = 2; by = "{header.x-key}"; }')
+LIMITED = ('{ name = "rate"; match = "GET /rate"; respond = 200; policies = [ "slow" ]; },'
+           '{ name = "quota"; match = "GET /quota"; respond = 200; policies = [ "month" ]; },'
+           '{ name = "held"; match = "GET /held"; to = "origin"; policies = [ "atonce" ]; }')
+
+
+def spend(g, path, n, key="k"):
+    return [g.get(path, headers=[("x-key", key)]).status for _ in range(n)]
+
+
+def limited(gateway, origin, **kw):
+    """Two of six at the limit, three of five of the quota, are left."""
+    g = gateway(config(origin, workers=2, routes=LIMITED, policies=LIMITS, **kw))
+    assert spend(g, "/rate", 4) == [200] * 4 and spend(g, "/quota", 2) == [200] * 2
+    return g
+
+
+def assert_limits_went_on(g):
+    assert spend(g, "/rate", 4) == [200] * 2 + [429] * 2
+    assert spend(g, "/quota", 5) == [200] * 3 + [429] * 2
+    assert spend(g, "/rate", 1, "another") == [200] and spend(g, "/quota", 1, "another") == [200]
+
+
+def stored(g):
+    """What has been counted by now is in the store: a checkpoint was begun after it."""
+    now = time.time() * 1000
+    wait_for(lambda: g.stat()["store"]["stored_at_ms"] > now + 1, "a checkpoint")
+
+
+@pytest.mark.parametrize("sig", [signal.SIGKILL, signal.SIGTERM])
+def test_limits_survive_the_master(gateway, origin, sig):
+    g = limited(gateway, origin())
+    os.kill(g.master, sig)
+    g.proc.wait()
+    g.start()
+    assert_limits_went_on(g)
+
+
+def test_under_way_is_nobodys_after_the_master(gateway, origin):
+    """What was held by processes that are gone is free."""
+    go = threading.Event()
+
+    def answer(r):
+        go.wait(30)
+        return reply()
+    o = origin(answer)
+    g = limited(gateway, o)
+    clients = [g.client() for _ in range(2)]
+    for c in clients:
+        c.request("GET", "/held", headers=[("x-key", "k")])
+    wait_for(lambda: len(o.heads) == 2, "two at the origin")
+    assert spend(g, "/held", 1) == [429]
+    for p in g.children() + [g.master]:
+        os.kill(p, signal.SIGKILL)
+    g.proc.wait()
+    go.set()
+    g.start()
+    # Some of them may have lived longer than their master.
+    wait_for(lambda: spend(g, "/held", 3) == [200] * 3, "a limit that nobody uses up")
+    for c in clients:
+        c.close()
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_reboot(gateway, origin, how):
+    """The region goes with the machine; the store has limits and quotas, a second old at most."""
+    g = limited(gateway, origin())
+    stored(g)
+    pids = g.children()
+    os.kill(g.master, how)
+    g.proc.wait()
+    wait_for(lambda: not any(os.path.exists("/proc/%d" % p) for p in pids), "the end of all")
+    os.unlink(g.path("run", "region"))
+    g.start()
+    assert g.counter("requests_total") == 0, "that was no new region"
+    assert_limits_went_on(g)
+
+
+def test_reboot_without_a_store(gateway, origin):
+    """Both are gone: everything begins anew, and serves."""
+    g = limited(gateway, origin())
+    g.stop()
+    os.unlink(g.path("run", "region"))
+    for name in os.listdir(g.path("state")):
+        if os.path.isfile(g.path("state", name)):
+            os.unlink(g.path("state", name))
+    g.start()
+    assert spend(g, "/rate", 7) == [200] * 6 + [429]
+    assert spend(g, "/quota", 6) == [200] * 5 + [429]
+
+
+def test_another_layout(gateway, origin):
+    """A region of another layout is not looked into; that is said; what the store has goes on."""
+    g = limited(gateway, origin())
+    stored(g)
+    g.stop()
+    with open(g.path("run", "region"), "r+b") as f:
+        f.seek(8)
+        f.write(b"elsewise")
+    lines = g.log().count("\n")
+    g.start()
+    assert re.search(r"region.*another layout", "\n".join(g.log().split("\n")[lines:])), g.log()
+    assert g.counter("requests_total") == 0
+    assert_limits_went_on(g)
+
+
+def directory(path):
+    """{name: position of its entry} of the region's segments."""
+    with open(path, "rb") as f:
+        page = f.read(4096)
+    n = struct.unpack_from("I", page, 64)[0]
+    return {page[72 + 64 * i:104 + 64 * i].rstrip(b"\0").decode(): 72 + 64 * i for i in range(n)}
+
+
+TABLES = ["stats.pages", "tally", "records", "limit.cells", "quota.cells", "meters.sets", "inflight.sets", "poison", "slots",
+          "control"]
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_another_shape_of_one_table(gateway, origin, table):
+    """A table that an older version has left is not taken for ours; all others go on, and what does not fit begins anew."""
+    g = limited(gateway, origin())
+    g.stop()
+    path = g.path("run", "region")
+    at = directory(path)[table]
+    with open(path, "r+b") as f:
+        f.seek(at + 32)
+        f.write(struct.pack("I", 99999))
+    g.start()
+    assert directory(path)[table] > at, "no table of its own was made"
+    if table not in ("stats.pages",):
+        assert g.counter("requests_total") == 6
+    if table not in ("limit.cells", "control"):
+        assert spend(g, "/rate", 3) == [200] * 2 + [429]
+    else:
+        assert spend(g, "/rate", 1) == [200]
+    if table not in ("quota.cells", "control"):
+        assert spend(g, "/quota", 4) == [200] * 3 + [429]
+    else:
+        assert spend(g, "/quota", 1) == [200]
+    assert spend(g, "/held", 3) == [200] * 3
