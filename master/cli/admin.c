@@ -5,20 +5,37 @@
 #include <string.h>
 
 static const char *const names[ADMIN_OPTIONS] = {
-	[ADMIN_PLAN] = "plan", [ADMIN_NOTE] = "note", [ADMIN_EXPIRES] = "expires", [ADMIN_GRACE] = "grace",
-	[ADMIN_RATE] = "rate", [ADMIN_BURST] = "burst", [ADMIN_QUOTA] = "quota", [ADMIN_ZONE] = "zone",
-	[ADMIN_POLICY] = "policy", [ADMIN_CONSUMER] = "consumer", [ADMIN_SERVICE] = "service",
-	[ADMIN_NAME] = "name", [ADMIN_BY] = "by", [ADMIN_FROM] = "from", [ADMIN_TO] = "to", [ADMIN_PER] = "per",
-	[ADMIN_AFTER] = "after", [ADMIN_LIMIT] = "limit",
+	[ADMIN_PLAN] = "plan",       [ADMIN_NOTE] = "note",
+	[ADMIN_EXPIRES] = "expires", [ADMIN_GRACE] = "grace",
+	[ADMIN_RATE] = "rate",       [ADMIN_BURST] = "burst",
+	[ADMIN_QUOTA] = "quota",     [ADMIN_ZONE] = "zone",
+	[ADMIN_POLICY] = "policy",   [ADMIN_CONSUMER] = "consumer",
+	[ADMIN_SERVICE] = "service", [ADMIN_NAME] = "name",
+	[ADMIN_BY] = "by",           [ADMIN_FROM] = "from",
+	[ADMIN_TO] = "to",           [ADMIN_PER] = "per",
+	[ADMIN_AFTER] = "after",     [ADMIN_LIMIT] = "limit",
 };
 
 /* What stands for the value in the usage. */
 static const char *const values[ADMIN_OPTIONS] = {
-	[ADMIN_PLAN] = "PLAN", [ADMIN_NOTE] = "TEXT", [ADMIN_EXPIRES] = "90d|DATE", [ADMIN_GRACE] = "24h",
-	[ADMIN_RATE] = "100/s", [ADMIN_BURST] = "N", [ADMIN_QUOTA] = "10000/day", [ADMIN_ZONE] = "Europe/Berlin",
-	[ADMIN_POLICY] = "POLICY", [ADMIN_CONSUMER] = "NAME", [ADMIN_SERVICE] = "NAME", [ADMIN_NAME] = "NAME",
-	[ADMIN_BY] = "minute|hour|day|month", [ADMIN_FROM] = "DATE|7d", [ADMIN_TO] = "DATE|7d",
-	[ADMIN_PER] = "service|route|target|consumer", [ADMIN_AFTER] = "NAME", [ADMIN_LIMIT] = "N",
+	[ADMIN_PLAN] = "PLAN",
+	[ADMIN_NOTE] = "TEXT",
+	[ADMIN_EXPIRES] = "90d|DATE",
+	[ADMIN_GRACE] = "24h",
+	[ADMIN_RATE] = "100/s",
+	[ADMIN_BURST] = "N",
+	[ADMIN_QUOTA] = "10000/day",
+	[ADMIN_ZONE] = "Europe/Berlin",
+	[ADMIN_POLICY] = "POLICY",
+	[ADMIN_CONSUMER] = "NAME",
+	[ADMIN_SERVICE] = "NAME",
+	[ADMIN_NAME] = "NAME",
+	[ADMIN_BY] = "minute|hour|day|month",
+	[ADMIN_FROM] = "DATE|7d",
+	[ADMIN_TO] = "DATE|7d",
+	[ADMIN_PER] = "service|route|target|consumer",
+	[ADMIN_AFTER] = "NAME",
+	[ADMIN_LIMIT] = "N",
 };
 
 enum { CONFIG = ADMIN_OPTIONS, RUNDIR, SOCKET, OUTPUT, FORMAT, HELP };
@@ -39,8 +56,8 @@ takes(const struct admin_deed *d, const char *option)
 static void
 print_deed(const struct admin_verb *v, const struct admin_deed *d, FILE *out)
 {
-	fprintf(out, "  postern %s%s%s%s%s", v->name, d->name ? " " : "", d->name ? d->name : "",
-		*d->words ? " " : "", d->words);
+	fprintf(out, "  postern %s%s%s%s%s", v->name, d->name ? " " : "",
+		d->name ? d->name : "", *d->words ? " " : "", d->words);
 	for (int i = 0; i < ADMIN_OPTIONS; i++)
 		if (takes(d, names[i]))
 			fprintf(out, " [--%s %s]", names[i], values[i]);
@@ -57,7 +74,8 @@ usage(const struct admin_verb *v, FILE *out, int status)
 	      "  -c FILE         the gateway that runs with this configuration\n"
 	      "  --rundir DIR    the gateway that runs in this directory\n"
 	      "  --socket PATH   the admin socket itself\n"
-	      "  -o table|json   what is printed; csv as well where it makes sense\n", out);
+	      "  -o table|json   what is printed; csv as well where it makes sense\n",
+	      out);
 	return status;
 }
 
@@ -73,7 +91,9 @@ take_output(struct admin_call *c, const struct admin_deed *d, const char *text)
 	else if (strcmp(text, "csv") == 0 && d->csv)
 		c->output = ADMIN_CSV;
 	else {
-		fprintf(stderr, "postern %s: there is no output \"%s\" here: table, json%s\nNext: postern %s --help\n",
+		fprintf(stderr,
+			"postern %s: there is no output \"%s\" here: table, "
+			"json%s\nNext: postern %s --help\n",
 			c->verb, text, d->csv ? " or csv" : "", c->verb);
 		return -1;
 	}
@@ -82,14 +102,16 @@ take_output(struct admin_call *c, const struct admin_deed *d, const char *text)
 
 /* -1: go on; else the exit status. */
 static int
-parse(const struct admin_verb *v, const struct admin_deed *d, struct admin_call *c, int argc, char **argv)
+parse(const struct admin_verb *v, const struct admin_deed *d, struct admin_call *c,
+      int argc, char **argv)
 {
 	struct option options[ADMIN_OPTIONS + 8];
 	int n = 0, o;
 
 	for (int i = 0; i < ADMIN_OPTIONS; i++)
 		if (takes(d, names[i]))
-			options[n++] = (struct option){ names[i], required_argument, NULL, 256 + i };
+			options[n++] = (struct option){ names[i], required_argument, NULL,
+							256 + i };
 	options[n++] = (struct option){ "config", required_argument, NULL, 'c' };
 	options[n++] = (struct option){ "rundir", required_argument, NULL, 256 + RUNDIR };
 	options[n++] = (struct option){ "socket", required_argument, NULL, 256 + SOCKET };
@@ -144,12 +166,14 @@ find(const struct admin_verb *v, const char *name)
 static int
 unknown(const struct admin_verb *v, int argc, char **argv)
 {
-	bool asks = argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
+	bool asks = argc > 1 &&
+		    (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
 
 	if (asks)
 		return usage(v, stdout, 0);
 	if (argc > 1)
-		fprintf(stderr, "postern %s: there is no \"%s %s\"\n", v->name, v->name, argv[1]);
+		fprintf(stderr, "postern %s: there is no \"%s %s\"\n", v->name, v->name,
+			argv[1]);
 	return usage(v, stderr, 2);
 }
 
@@ -173,14 +197,18 @@ admin_main(const struct admin_verb *v, int argc, char **argv)
 	if (status >= 0)
 		return status;
 	if (c.nwords != count_words(d->words)) {
-		fprintf(stderr, "postern %s: %s\n", c.verb, c.nwords < count_words(d->words) ?
-			"there is a word missing" : "there is a word too many");
+		fprintf(stderr, "postern %s: %s\n", c.verb,
+			c.nwords < count_words(d->words) ? "there is a word missing"
+							 : "there is a word too many");
 		print_deed(v, d, stderr);
 		return 2;
 	}
 	status = d->run(&c);
 	if (fflush(stdout) == EOF || ferror(stdout)) {
-		fprintf(stderr, "postern %s: cannot write what came\nNext: see whether the disk is full\n", c.verb);
+		fprintf(stderr,
+			"postern %s: cannot write what came\nNext: see whether the disk "
+			"is full\n",
+			c.verb);
 		return 1;
 	}
 	return status;

@@ -21,7 +21,8 @@ enum { CONF_ROOM = 1 << 30, PATIENCE_S = 30, ANSWER_MOST = 1 << 30 };
 
 /* The socket that a configuration names: 1, 0: it names none, -1: it has errors. */
 static int
-socket_of(const struct admin_call *c, const char *file, bool asked, char to[static PATH_MAX])
+socket_of(const struct admin_call *c, const char *file, bool asked,
+	  char to[static PATH_MAX])
 {
 	struct arena image, notes;
 	const struct conf_model *m;
@@ -37,12 +38,18 @@ socket_of(const struct admin_call *c, const char *file, bool asked, char to[stat
 		snprintf(to, PATH_MAX, "%.*s", STR_ARG(m->admin.socket));
 	} else if (asked) {
 		diag_print(&d, stderr);
-		fprintf(stderr, "postern %s: the admin socket is not known.\nNext: postern check -c %s, or postern "
-			"%s --socket PATH\n", c->verb, file, c->verb);
+		fprintf(stderr,
+			"postern %s: the admin socket is not known.\nNext: postern check "
+			"-c %s, or postern "
+			"%s --socket PATH\n",
+			c->verb, file, c->verb);
 	}
 	if (asked && rc == 0)
-		fprintf(stderr, "postern %s: %s has admin.socket = \"\": there is none\nNext: leave admin.socket out, and "
-			"reload\n", c->verb, file);
+		fprintf(stderr,
+			"postern %s: %s has admin.socket = \"\": there is none\nNext: "
+			"leave admin.socket out, and "
+			"reload\n",
+			c->verb, file);
 	arena_reset(&notes);
 	arena_reset(&image);
 	return rc;
@@ -78,16 +85,25 @@ cannot_connect(const struct admin_call *c, const char *path, int error)
 	const char *verb = c->verb;
 
 	if (error == ENOENT || error == ENOTDIR)
-		fprintf(stderr, "postern %s: no gateway runs here: there is no %s\nNext: systemctl status postern, or "
-			"postern %s -c FILE for a gateway with another configuration\n", verb, path, verb);
+		fprintf(stderr,
+			"postern %s: no gateway runs here: there is no %s\nNext: "
+			"systemctl status postern, or "
+			"postern %s -c FILE for a gateway with another configuration\n",
+			verb, path, verb);
 	else if (error == EACCES || error == EPERM)
-		fprintf(stderr, "postern %s: you may not use %s\nNext: sudo postern %s, or admin.socket_group\n", verb,
-			path, verb);
+		fprintf(stderr,
+			"postern %s: you may not use %s\nNext: sudo postern %s, or "
+			"admin.socket_group\n",
+			verb, path, verb);
 	else if (error == ECONNREFUSED)
-		fprintf(stderr, "postern %s: nobody listens at %s: the gateway has ended, or its keeper just starts "
-			"anew\nNext: systemctl status postern\n", verb, path);
+		fprintf(stderr,
+			"postern %s: nobody listens at %s: the gateway has ended, or its "
+			"keeper just starts "
+			"anew\nNext: systemctl status postern\n",
+			verb, path);
 	else
-		fprintf(stderr, "postern %s: %s: %s\nNext: systemctl status postern\n", verb, path, strerror(error));
+		fprintf(stderr, "postern %s: %s: %s\nNext: systemctl status postern\n",
+			verb, path, strerror(error));
 	return -1;
 }
 
@@ -187,23 +203,27 @@ take_apart(char *buf, size_t len, struct admin_reply *r)
 }
 
 static int
-exchange(const struct admin_call *c, int fd, const char *head, const char *body, struct admin_reply *r)
+exchange(const struct admin_call *c, int fd, const char *head, const char *body,
+	 struct admin_reply *r)
 {
 	char *buf = NULL, *text;
 	size_t len = 0;
 
-	if (send_all(fd, head, strlen(head)) == 0 && send_all(fd, body, strlen(body)) == 0)
+	if (send_all(fd, head, strlen(head)) == 0 &&
+	    send_all(fd, body, strlen(body)) == 0)
 		buf = receive_all(fd, &len);
 	if (!buf || take_apart(buf, len, r) < 0) {
-		fprintf(stderr, "postern %s: the keeper did not answer (%s)\nNext: journalctl -u postern\n", c->verb,
-			buf || errno == EAGAIN ? "in time" : strerror(errno));
+		fprintf(stderr,
+			"postern %s: the keeper did not answer (%s)\nNext: journalctl -u "
+			"postern\n",
+			c->verb, buf || errno == EAGAIN ? "in time" : strerror(errno));
 		free(buf);
 		return -1;
 	}
 	text = malloc(r->len + 1);
 	if (text)
 		memcpy(text, r->text, r->len + 1);
-	explicit_bzero(buf, len);       /* it may be a key */
+	explicit_bzero(buf, len); /* it may be a key */
 	free(buf);
 	r->text = text;
 	r->doc = text ? json_loadb(text, r->len, 0, NULL) : NULL;
@@ -211,15 +231,17 @@ exchange(const struct admin_call *c, int fd, const char *head, const char *body,
 }
 
 int
-admin_ask(const struct admin_call *c, const char *method, const char *path, json_t *body, struct admin_reply *r)
+admin_ask(const struct admin_call *c, const char *method, const char *path, json_t *body,
+	  struct admin_reply *r)
 {
 	char *text = body ? json_dumps(body, JSON_COMPACT) : NULL, head[2048];
 	int fd = dial(c), rc = -1;
 
 	memset(r, 0, sizeof(*r));
-	snprintf(head, sizeof(head), "%s %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
-		 "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n", method, path,
-		 text ? strlen(text) : 0);
+	snprintf(head, sizeof(head),
+		 "%s %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+		 "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
+		 method, path, text ? strlen(text) : 0);
 	if (fd >= 0) {
 		rc = exchange(c, fd, head, text ? text : "", r);
 		close(fd);
@@ -240,8 +262,8 @@ admin_forget(struct admin_reply *r)
 }
 
 int
-admin_do(const struct admin_call *c, const char *method, const char *path, json_t *body, const char *next,
-	 struct admin_reply *r)
+admin_do(const struct admin_call *c, const char *method, const char *path, json_t *body,
+	 const char *next, struct admin_reply *r)
 {
 	const char *detail;
 
@@ -250,10 +272,12 @@ admin_do(const struct admin_call *c, const char *method, const char *path, json_
 	if (r->status >= 200 && r->status < 300)
 		return 0;
 	detail = json_string_value(json_object_get(r->doc, "detail"));
-	fprintf(stderr, "postern %s: %s\nNext: %s\n", c->verb, detail ? detail : "it was refused",
-		r->status == 403 ? "sudo postern ..., or admin.socket_group" :
-		r->status == 503 ? "journalctl -u postern" :
-		next		 ? next : "postern --help");
+	fprintf(stderr, "postern %s: %s\nNext: %s\n", c->verb,
+		detail ? detail : "it was refused",
+		r->status == 403   ? "sudo postern ..., or admin.socket_group"
+		: r->status == 503 ? "journalctl -u postern"
+		: next             ? next
+				   : "postern --help");
 	admin_forget(r);
 	return -1;
 }
@@ -271,7 +295,7 @@ encode(char *to, size_t size, const char *s)
 		if (isalnum(b) || strchr("._-~", b))
 			*to++ = *s;
 		else
-			to += sprintf(to, "%%%02X", b);
+			to += snprintf(to, 4, "%%%02X", b);
 	}
 	*to = 0;
 }

@@ -34,7 +34,8 @@ admin_text(const json_t *o, const char *key, char buf[static 32])
 	return buf;
 }
 
-/* Columns that a terminal uses for a text: bytes but for those that continue a character. */
+/* Columns that a terminal uses for a text: bytes but for those that continue a character.
+ */
 static int
 width(const char *s)
 {
@@ -70,7 +71,8 @@ admin_table(const json_t *list, const struct admin_column *columns, FILE *out)
 
 	for (; columns[n].key && n < COLUMNS; n++) {
 		wide[n] = width(columns[n].title);
-		json_array_foreach(list, i, o) {
+		json_array_foreach(list, i, o)
+		{
 			int w = width(admin_text(o, columns[n].key, buf));
 
 			if (w > wide[n])
@@ -79,9 +81,9 @@ admin_table(const json_t *list, const struct admin_column *columns, FILE *out)
 	}
 	for (int k = 0; k < n; k++)
 		put(columns[k].title, wide[k], columns[k].number, k == n - 1, out);
-	json_array_foreach(list, i, o)
-		for (int k = 0; k < n; k++)
-			put(admin_text(o, columns[k].key, buf), wide[k], columns[k].number, k == n - 1, out);
+	json_array_foreach(list, i, o) for (int k = 0; k < n; k++)
+		put(admin_text(o, columns[k].key, buf), wide[k], columns[k].number,
+		    k == n - 1, out);
 }
 
 int

@@ -6,8 +6,9 @@
 #include "master/cli/cli.h"
 
 static const struct admin_column plan_columns[] = {
-	{ "name", "NAME", false }, { "rate", "RATE", false }, { "burst", "BURST", true },
-	{ "quota", "QUOTA", false }, { "zone", "ZONE", false }, { "source", "SOURCE", false },
+	{ "name", "NAME", false },   { "rate", "RATE", false },
+	{ "burst", "BURST", true },  { "quota", "QUOTA", false },
+	{ "zone", "ZONE", false },   { "source", "SOURCE", false },
 	{ "where", "WHERE", false }, { NULL, NULL, false },
 };
 
@@ -60,7 +61,9 @@ set(struct admin_call *c)
 	static const struct {
 		enum admin_option option;
 		const char *key;
-	} texts[] = { { ADMIN_RATE, "rate" }, { ADMIN_QUOTA, "quota" }, { ADMIN_ZONE, "zone" } };
+	} texts[] = { { ADMIN_RATE, "rate" },
+		      { ADMIN_QUOTA, "quota" },
+		      { ADMIN_ZONE, "zone" } };
 	const char *burst = c->value[ADMIN_BURST];
 	json_t *body = json_object();
 	struct admin_reply r;
@@ -68,14 +71,19 @@ set(struct admin_call *c)
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
 		if (c->value[texts[i].option])
-			json_object_set_new(body, texts[i].key, json_string(c->value[texts[i].option]));
+			json_object_set_new(body, texts[i].key,
+					    json_string(c->value[texts[i].option]));
 	if (burst) {
 		long long n = strtoll(burst, &end, 10);
 
-		json_object_set_new(body, "burst", *burst && !*end ? json_integer(n) : json_string(burst));
+		json_object_set_new(body, "burst",
+				    *burst && !*end ? json_integer(n)
+						    : json_string(burst));
 	}
 	admin_path(path, "/v1/plans/%s", c->words[0], NULL);
-	return admin_do(c, "PUT", path, body, "postern plan set --help", &r) < 0 ? 1 : show_reply(c, &r);
+	return admin_do(c, "PUT", path, body, "postern plan set --help", &r) < 0
+		       ? 1
+		       : show_reply(c, &r);
 }
 
 static int
@@ -85,7 +93,8 @@ drop(struct admin_call *c)
 	char path[1024];
 
 	admin_path(path, "/v1/plans/%s", c->words[0], NULL);
-	if (admin_do(c, "DELETE", path, NULL, "postern consumer list, postern plan list", &r) < 0)
+	if (admin_do(c, "DELETE", path, NULL, "postern consumer list, postern plan list",
+		     &r) < 0)
 		return 1;
 	admin_forget(&r);
 	if (c->output == ADMIN_JSON)
@@ -99,12 +108,15 @@ static const struct admin_deed plan_deeds[] = {
 	{ "list", "", "", false, list, "those of the files and of the store" },
 	{ "show", "NAME", "", false, show, "one" },
 	{ "set", "NAME", "rate burst quota zone", false, set,
-	  "adds or replaces one in the store; several rates or quotas are separated by blanks" },
+	  "adds or replaces one in the store; several rates or quotas are separated by "
+	  "blanks" },
 	{ "remove", "NAME", "", false, drop, "removes one that no consumer has" },
 	{ NULL, NULL, NULL, false, NULL, NULL },
 };
 
-static const struct admin_verb plan_verb = { "plan", "rates and quotas that consumers have together", plan_deeds };
+static const struct admin_verb plan_verb = {
+	"plan", "rates and quotas that consumers have together", plan_deeds
+};
 
 int
 cli_plan(int argc, char **argv)
@@ -115,12 +127,17 @@ cli_plan(int argc, char **argv)
 /* ---- quotas */
 
 static const struct admin_column quota_columns[] = {
-	{ "policy", "POLICY", false }, { "window", "WINDOW", false }, { "used", "USED", true },
-	{ "limit", "LIMIT", true }, { "left", "LEFT", true }, { "ends", "ENDS", false }, { NULL, NULL, false },
+	{ "policy", "POLICY", false }, { "window", "WINDOW", false },
+	{ "used", "USED", true },      { "limit", "LIMIT", true },
+	{ "left", "LEFT", true },      { "ends", "ENDS", false },
+	{ NULL, NULL, false },
 };
 
 static const struct admin_column reset_columns[] = {
-	{ "policy", "POLICY", false }, { "window", "WINDOW", false }, { "was", "WAS", true }, { NULL, NULL, false },
+	{ "policy", "POLICY", false },
+	{ "window", "WINDOW", false },
+	{ "was", "WAS", true },
+	{ NULL, NULL, false },
 };
 
 static int
@@ -138,7 +155,9 @@ quota(struct admin_call *c, const char *method, const char *pattern, json_t *bod
 	else if (json_array_size(json_object_get(r.doc, "quotas")))
 		admin_table(json_object_get(r.doc, "quotas"), columns, stdout);
 	else
-		printf("no quota counts %s: no policy of type quota is in use, or its plan has none\n", c->words[0]);
+		printf("no quota counts %s: no policy of type quota is in use, or its "
+		       "plan has none\n",
+		       c->words[0]);
 	admin_forget(&r);
 	return 0;
 }
@@ -160,12 +179,16 @@ quota_reset(struct admin_call *c)
 }
 
 static const struct admin_deed quota_deeds[] = {
-	{ "show", "CONSUMER", "", false, quota_show, "what it has used of each window, and when that ends" },
-	{ "reset", "CONSUMER", "policy", false, quota_reset, "its windows that are open count from 0 again" },
+	{ "show", "CONSUMER", "", false, quota_show,
+	  "what it has used of each window, and when that ends" },
+	{ "reset", "CONSUMER", "policy", false, quota_reset,
+	  "its windows that are open count from 0 again" },
 	{ NULL, NULL, NULL, false, NULL, NULL },
 };
 
-static const struct admin_verb quota_verb = { "quota", "what consumers have used of their quotas", quota_deeds };
+static const struct admin_verb quota_verb = { "quota",
+					      "what consumers have used of their quotas",
+					      quota_deeds };
 
 int
 cli_quota(int argc, char **argv)

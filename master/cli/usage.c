@@ -7,17 +7,21 @@
 /* ---- usage */
 
 static const struct admin_column usage_columns[] = {
-	{ "begin", "BEGIN", false }, { "consumer", "CONSUMER", false }, { "service", "SERVICE", false },
-	{ "requests", "REQUESTS", true }, { "status.2xx", "2XX", true }, { "status.3xx", "3XX", true },
-	{ "status.4xx", "4XX", true }, { "status.5xx", "5XX", true }, { "status.none", "NONE", true },
-	{ "bytes_in", "BYTES IN", true }, { "bytes_out", "BYTES OUT", true }, { NULL, NULL, false },
+	{ "begin", "BEGIN", false },        { "consumer", "CONSUMER", false },
+	{ "service", "SERVICE", false },    { "requests", "REQUESTS", true },
+	{ "status.2xx", "2XX", true },      { "status.3xx", "3XX", true },
+	{ "status.4xx", "4XX", true },      { "status.5xx", "5XX", true },
+	{ "status.none", "NONE", true },    { "bytes_in", "BYTES IN", true },
+	{ "bytes_out", "BYTES OUT", true }, { NULL, NULL, false },
 };
 
 static const struct admin_column rollup_columns[] = {
-	{ "begin", "BEGIN", false }, { "name", "NAME", false }, { "requests", "REQUESTS", true },
-	{ "status.2xx", "2XX", true }, { "status.4xx", "4XX", true }, { "status.5xx", "5XX", true },
-	{ "failed", "FAILED", true }, { "mean_us", "MEAN US", true }, { "p50_us", "P50 US", true },
-	{ "p95_us", "P95 US", true }, { "p99_us", "P99 US", true }, { NULL, NULL, false },
+	{ "begin", "BEGIN", false },      { "name", "NAME", false },
+	{ "requests", "REQUESTS", true }, { "status.2xx", "2XX", true },
+	{ "status.4xx", "4XX", true },    { "status.5xx", "5XX", true },
+	{ "failed", "FAILED", true },     { "mean_us", "MEAN US", true },
+	{ "p50_us", "P50 US", true },     { "p95_us", "P95 US", true },
+	{ "p99_us", "P99 US", true },     { NULL, NULL, false },
 };
 
 static int
@@ -27,20 +31,24 @@ usage(struct admin_call *c)
 	char path[1024];
 	struct admin_reply r;
 
-	strcpy(path, per ? "/v1/rollups" : "/v1/usage");
+	snprintf(path, sizeof(path), "%s", per ? "/v1/rollups" : "/v1/usage");
 	if (per) {
 		if ((c->value[ADMIN_CONSUMER] && strcmp(per, "consumer") != 0) ||
 		    (c->value[ADMIN_SERVICE] && strcmp(per, "service") != 0)) {
-			fprintf(stderr, "postern usage: with --per %s one is chosen by --name\n"
-				"Next: postern usage --help\n", per);
+			fprintf(stderr,
+				"postern usage: with --per %s one is chosen by --name\n"
+				"Next: postern usage --help\n",
+				per);
 			return 2;
 		}
 		admin_query(path, "kind", per);
-		admin_query(path, "name", c->value[ADMIN_NAME]	   ? c->value[ADMIN_NAME] :
-					  c->value[ADMIN_CONSUMER] ? c->value[ADMIN_CONSUMER] :
-								     c->value[ADMIN_SERVICE]);
+		admin_query(path, "name",
+			    c->value[ADMIN_NAME]       ? c->value[ADMIN_NAME]
+			    : c->value[ADMIN_CONSUMER] ? c->value[ADMIN_CONSUMER]
+						       : c->value[ADMIN_SERVICE]);
 	} else if (c->value[ADMIN_NAME]) {
-		fprintf(stderr, "postern usage: --name belongs to --per\nNext: postern usage --consumer NAME\n");
+		fprintf(stderr, "postern usage: --name belongs to --per\n"
+				"Next: postern usage --consumer NAME\n");
 		return 2;
 	} else {
 		admin_query(path, "consumer", c->value[ADMIN_CONSUMER]);
@@ -64,11 +72,14 @@ usage(struct admin_call *c)
 
 static const struct admin_deed usage_deeds[] = {
 	{ NULL, "", "consumer service by from to per name", true, usage,
-	  "exact, by consumer and service, in UTC; --per: requests, errors and latencies instead" },
+	  "exact, by consumer and service, in UTC; --per: requests, errors and latencies "
+	  "instead" },
 	{ NULL, NULL, NULL, false, NULL, NULL },
 };
 
-static const struct admin_verb usage_verb = { "usage", "what was used, good enough to bill from", usage_deeds };
+static const struct admin_verb usage_verb = { "usage",
+					      "what was used, good enough to bill from",
+					      usage_deeds };
 
 int
 cli_usage(int argc, char **argv)
@@ -79,22 +90,28 @@ cli_usage(int argc, char **argv)
 /* ---- audit, history */
 
 static const struct admin_column audit_columns[] = {
-	{ "at", "AT", false }, { "who", "WHO", false }, { "what", "WHAT", false }, { "name", "NAME", false },
-	{ NULL, NULL, false },
+	{ "at", "AT", false },     { "who", "WHO", false }, { "what", "WHAT", false },
+	{ "name", "NAME", false }, { NULL, NULL, false },
 };
 
 static const struct admin_column history_columns[] = {
-	{ "revision", "REVISION", true }, { "at", "AT", false }, { "ok", "IN FORCE", false }, { "by", "BY", false },
-	{ "file", "FILE", false }, { "text", "TEXT", false }, { NULL, NULL, false },
+	{ "revision", "REVISION", true },
+	{ "at", "AT", false },
+	{ "ok", "IN FORCE", false },
+	{ "by", "BY", false },
+	{ "file", "FILE", false },
+	{ "text", "TEXT", false },
+	{ NULL, NULL, false },
 };
 
 static int
-print_list(struct admin_call *c, const char *endpoint, const char *key, const struct admin_column *columns)
+print_list(struct admin_call *c, const char *endpoint, const char *key,
+	   const struct admin_column *columns)
 {
 	struct admin_reply r;
 	char path[1024];
 
-	strcpy(path, endpoint);
+	snprintf(path, sizeof(path), "%s", endpoint);
 	admin_query(path, "limit", c->value[ADMIN_LIMIT]);
 	admin_query(path, "name", c->value[ADMIN_NAME]);
 	if (admin_do(c, "GET", path, NULL, NULL, &r) < 0)
@@ -120,18 +137,23 @@ history(struct admin_call *c)
 }
 
 static const struct admin_deed audit_deeds[] = {
-	{ NULL, "", "name limit", false, audit, "the newest first; -o json has what was before and after" },
+	{ NULL, "", "name limit", false, audit,
+	  "the newest first; -o json has what was before and after" },
 	{ NULL, NULL, NULL, false, NULL, NULL },
 };
 
 static const struct admin_deed history_deeds[] = {
-	{ NULL, "", "limit", false, history, "the newest first, with who loaded it and why it was refused" },
+	{ NULL, "", "limit", false, history,
+	  "the newest first, with who loaded it and why it was refused" },
 	{ NULL, NULL, NULL, false, NULL, NULL },
 };
 
-static const struct admin_verb audit_verb = { "audit", "who changed what through the admin plane", audit_deeds };
-static const struct admin_verb history_verb = { "history", "configurations that were loaded or refused",
-						history_deeds };
+static const struct admin_verb audit_verb = { "audit",
+					      "who changed what through the admin plane",
+					      audit_deeds };
+static const struct admin_verb history_verb = {
+	"history", "configurations that were loaded or refused", history_deeds
+};
 
 int
 cli_audit(int argc, char **argv)

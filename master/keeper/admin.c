@@ -1,5 +1,6 @@
-/* The sockets. They are the keeper's own: a keeper that starts while another one of this gateway still serves (an
- * upgrade) takes the path over by a rename, and waits for the port. */
+/* The sockets. They are the keeper's own: a keeper that starts while another one of this
+ * gateway still serves (an upgrade) takes the path over by a rename, and waits for the
+ * port. */
 #include "master/keeper/admin.h"
 
 #include <errno.h>
@@ -47,8 +48,10 @@ give_to_group(const struct admin_door *d, const char *path)
 	if (!g)
 		log_warn("admin.socket_group: there is no group \"%s\"", d->group);
 	else if (chown(path, (uid_t)-1, g->gr_gid) < 0)
-		log_warn("admin.socket_group: %s cannot be given to group %s: %s; the gateway's user must be "
-			 "a member of it", path, d->group, strerror(errno));
+		log_warn("admin.socket_group: %s cannot be given to group %s: %s; the "
+			 "gateway's user must be "
+			 "a member of it",
+			 path, d->group, strerror(errno));
 }
 
 /* Binds beside the path and moves it there, so that the path always leads to somebody. */
@@ -114,8 +117,9 @@ cannot_open(struct admin_door *d, int error)
 	if (d->said || (wait && clock_ms() < d->since + PATIENCE_MS))
 		return;
 	d->said = true;
-	log_error("admin.%s %s: %s; tried again every second", d->unix_socket ? "socket" : "http",
-		  d->address, error == EEXIST ? "is there, and is no socket" : strerror(error));
+	log_error("admin.%s %s: %s; tried again every second",
+		  d->unix_socket ? "socket" : "http", d->address,
+		  error == EEXIST ? "is there, and is no socket" : strerror(error));
 }
 
 static void
@@ -137,7 +141,8 @@ door_open(struct admin_door *d)
 		return;
 	}
 	if (d->said)
-		log_notice("admin.%s %s: open", d->unix_socket ? "socket" : "http", d->address);
+		log_notice("admin.%s %s: open", d->unix_socket ? "socket" : "http",
+			   d->address);
 	d->since = 0;
 	d->said = false;
 }
@@ -225,7 +230,9 @@ admin_new(struct keeper *k)
 	a->keeper = k;
 	a->rules = (struct h1_rules){
 		.limits = { .head = 16 * 1024, .headers = 64, .target = 8 * 1024 },
-		.head_ms = 10000, .idle_ms = 60000, .linger_ms = 2000,
+		.head_ms = 10000,
+		.idle_ms = 60000,
+		.linger_ms = 2000,
 	};
 	list_init(&a->conns);
 	for (int i = 0; i < 2; i++)

@@ -1,5 +1,6 @@
-/* Who may. On the Unix socket the kernel says who asks. Over TCP anybody on this machine may read; a browser that was
- * sent here by a page from elsewhere (DNS rebinding, cross-site requests) is told by Host and Origin. */
+/* Who may. On the Unix socket the kernel says who asks. Over TCP anybody on this machine
+ * may read; a browser that was sent here by a page from elsewhere (DNS rebinding,
+ * cross-site requests) is told by Host and Origin. */
 #include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -32,7 +33,8 @@ in_group(int fd, const struct ucred *c, const char *name)
 }
 
 void
-admin_meet(const struct admin_door *d, int fd, const struct addr *from, struct admin_peer *p)
+admin_meet(const struct admin_door *d, int fd, const struct addr *from,
+	   struct admin_peer *p)
 {
 	struct ucred c = { .uid = (uid_t)-1 };
 	socklen_t len = sizeof(c);
@@ -42,7 +44,8 @@ admin_meet(const struct admin_door *d, int fd, const struct addr *from, struct a
 	memset(p, 0, sizeof(*p));
 	p->unix_socket = d->unix_socket;
 	if (!d->unix_socket) {
-		snprintf(p->who, sizeof(p->who), "%.*s", (int)(addr_put(text, from) - text), text);
+		snprintf(p->who, sizeof(p->who), "%.*s",
+			 (int)(addr_put(text, from) - text), text);
 		return;
 	}
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &c, &len) < 0)
@@ -67,8 +70,8 @@ local_address(const struct h1 *h)
 	return a;
 }
 
-/* Host is the address that the client has connected to, or localhost: never a name that somebody else may make
- * lead here. */
+/* Host is the address that the client has connected to, or localhost: never a name that
+ * somebody else may make lead here. */
 static bool
 host_is_ours(const struct admin_conn *c)
 {
@@ -107,7 +110,8 @@ token_given(const struct admin_conn *c)
 	if (h->value.len < 7 || !str_caseeq(str_first(h->value, 7), STR("bearer ")))
 		return BEARER_WRONG;
 	d = sha256(str_trim(str_from(h->value, 7)));
-	return c->admin->has_token && digest_same(&d, &c->admin->token) ? BEARER_RIGHT : BEARER_WRONG;
+	return c->admin->has_token && digest_same(&d, &c->admin->token) ? BEARER_RIGHT
+									: BEARER_WRONG;
 }
 
 /* Who has the token is known by it, and by where it came from. */
@@ -127,13 +131,18 @@ admin_may(struct admin_conn *c, struct api_request *r, bool writes)
 
 	if (c->peer.unix_socket) {
 		if (!c->peer.may)
-			api_problem(r, &c->answer, 403, "%s may not use this socket: root, the gateway's user and "
-				    "members of admin.socket_group may", c->peer.who);
+			api_problem(r, &c->answer, 403,
+				    "%s may not use this socket: root, the gateway's "
+				    "user and "
+				    "members of admin.socket_group may",
+				    c->peer.who);
 		return c->peer.may;
 	}
 	if (!host_is_ours(c)) {
-		api_problem(r, &c->answer, 421, "Host must be the address that this listens on, or localhost, "
-			    "with its port");
+		api_problem(
+			r, &c->answer, 421,
+			"Host must be the address that this listens on, or localhost, "
+			"with its port");
 		return false;
 	}
 	if (!origin_is_ours(c)) {
@@ -144,9 +153,13 @@ admin_may(struct admin_conn *c, struct api_request *r, bool writes)
 	if (token == BEARER_WRONG)
 		api_problem(r, &c->answer, 401, "the token is not that of admin.token");
 	else if (writes && token == BEARER_NONE && c->admin->has_token)
-		api_problem(r, &c->answer, 401, "changing things needs \"Authorization: Bearer TOKEN\" with admin.token");
+		api_problem(r, &c->answer, 401,
+			    "changing things needs \"Authorization: Bearer TOKEN\" with "
+			    "admin.token");
 	else if (writes && token == BEARER_NONE)
-		api_problem(r, &c->answer, 403, "admin.token is not set: nothing can be changed over http; use the "
+		api_problem(r, &c->answer, 403,
+			    "admin.token is not set: nothing can be changed over http; "
+			    "use the "
 			    "Unix socket");
 	else if (token == BEARER_RIGHT)
 		sign(c, r);

@@ -1,4 +1,5 @@
-/* The requests: heads and bodies in, the endpoint's answer out, piece by piece as the client takes it. */
+/* The requests: heads and bodies in, the endpoint's answer out, piece by piece as the
+ * client takes it. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -55,16 +56,20 @@ static void
 answer(struct admin_conn *c)
 {
 	struct stream *s = &c->h->stream;
-	struct msg m = { .status = (uint16_t)c->answer.status, .minor = 1, .body = BODY_LENGTH };
+	struct msg m = { .status = (uint16_t)c->answer.status,
+			 .minor = 1,
+			 .body = BODY_LENGTH };
 	const char *type = c->answer.type ? c->answer.type : "application/json";
 	bool end = !c->answer.body.len || c->msg.method == METHOD_HEAD;
 
 	m.length = c->answer.body.len;
-	headers_add_token(&m.headers, &c->arena, TOKEN_DATE, (struct str){ clock_date(), 29 });
+	headers_add_token(&m.headers, &c->arena, TOKEN_DATE,
+			  (struct str){ clock_date(), 29 });
 	headers_add_token(&m.headers, &c->arena, TOKEN_CACHE_CONTROL, STR("no-store"));
 	headers_add(&m.headers, &c->arena, STR("X-Content-Type-Options"), STR("nosniff"));
 	if (c->answer.body.len)
-		headers_add_token(&m.headers, &c->arena, TOKEN_CONTENT_TYPE, str_of(type));
+		headers_add_token(&m.headers, &c->arena, TOKEN_CONTENT_TYPE,
+				  str_of(type));
 	if (c->answer.status == 401)
 		headers_add_token(&m.headers, &c->arena, TOKEN_WWW_AUTHENTICATE,
 				  STR("Bearer realm=\"postern admin\""));
@@ -108,7 +113,8 @@ handle(struct admin_conn *c)
 	const struct api *row;
 
 	c->whole = true;
-	row = api_find(c->msg.method == METHOD_HEAD ? STR("GET") : c->msg.method_text, &r, &c->answer);
+	row = api_find(c->msg.method == METHOD_HEAD ? STR("GET") : c->msg.method_text, &r,
+		       &c->answer);
 	if (admin_may(c, &r, row ? row->writes : false) && row)
 		row->fn(&r, &c->answer);
 	answer(c);

@@ -39,7 +39,8 @@ decode(struct str s, struct arena *a, struct str *to)
 		int c = (unsigned char)s.at[i];
 
 		if (c == '%') {
-			if (i + 2 >= s.len || hex(s.at[i + 1]) < 0 || hex(s.at[i + 2]) < 0)
+			if (i + 2 >= s.len || hex(s.at[i + 1]) < 0 ||
+			    hex(s.at[i + 2]) < 0)
 				return false;
 			c = hex(s.at[i + 1]) << 4 | hex(s.at[i + 2]);
 			i += 2;
@@ -82,11 +83,12 @@ api_find(struct str method, struct api_request *r, struct api_answer *answer)
 			continue;
 		if (str_eq(str_of(row->method), method))
 			return row;
-		allow = arena_printf(r->arena, "%.*s%s%s", STR_ARG(allow), allow.len ? ", " : "",
-				     row->method);
+		allow = arena_printf(r->arena, "%.*s%s%s", STR_ARG(allow),
+				     allow.len ? ", " : "", row->method);
 	}
 	if (!allow.len) {
-		api_problem(r, answer, 404, "there is no such endpoint; GET /v1 lists them");
+		api_problem(r, answer, 404,
+			    "there is no such endpoint; GET /v1 lists them");
 	} else {
 		api_problem(r, answer, 405, "this endpoint takes %.*s", STR_ARG(allow));
 		answer->allow = allow;
@@ -135,7 +137,8 @@ api_json(const struct api_request *r, struct api_answer *a, int status, json_t *
 }
 
 void
-api_problem(const struct api_request *r, struct api_answer *a, int status, const char *fmt, ...)
+api_problem(const struct api_request *r, struct api_answer *a, int status,
+	    const char *fmt, ...)
 {
 	json_t *doc = json_object();
 	char detail[512];
@@ -164,8 +167,8 @@ api_body(const struct api_request *r, struct api_answer *a, const char *const *k
 		return json_object();
 	doc = json_loadb(r->body.at, r->body.len, JSON_REJECT_DUPLICATES, &error);
 	if (!doc) {
-		api_problem(r, a, 400, "the body is no JSON: %s (line %d, column %d)", error.text, error.line,
-			    error.column);
+		api_problem(r, a, 400, "the body is no JSON: %s (line %d, column %d)",
+			    error.text, error.line, error.column);
 		return NULL;
 	}
 	if (!json_is_object(doc)) {
@@ -173,7 +176,8 @@ api_body(const struct api_request *r, struct api_answer *a, const char *const *k
 		json_decref(doc);
 		return NULL;
 	}
-	json_object_foreach(doc, key, value) {
+	json_object_foreach(doc, key, value)
+	{
 		const char *const *k = known;
 
 		while (*k && strcmp(*k, key) != 0)
@@ -188,8 +192,8 @@ api_body(const struct api_request *r, struct api_answer *a, const char *const *k
 }
 
 int
-api_text(const struct api_request *r, struct api_answer *a, const json_t *doc, const char *key, char *to,
-	 size_t size)
+api_text(const struct api_request *r, struct api_answer *a, const json_t *doc,
+	 const char *key, char *to, size_t size)
 {
 	const json_t *v = json_object_get(doc, key);
 	const char *text = json_string_value(v);
@@ -230,17 +234,21 @@ api_set(json_t *doc, const char *key, struct str value)
 }
 
 bool
-api_name(const struct api_request *r, struct api_answer *a, struct str name, const char *what)
+api_name(const struct api_request *r, struct api_answer *a, struct str name,
+	 const char *what)
 {
 	bool good = name.len > 0 && name.len < CONSUMER_NAME;
 
 	for (size_t i = 0; good && i < name.len; i++) {
 		unsigned char c = (unsigned char)name.at[i], l = char_lower(c);
 
-		good = (l >= 'a' && l <= 'z') || (c >= '0' && c <= '9') || (c && strchr("._@-", c));
+		good = (l >= 'a' && l <= 'z') || (c >= '0' && c <= '9') ||
+		       (c && strchr("._@-", c));
 	}
 	if (!good)
-		api_problem(r, a, 400, "the name of a %s is 1 to %d characters of A-Z a-z 0-9 . _ @ -", what,
-			    CONSUMER_NAME - 1);
+		api_problem(
+			r, a, 400,
+			"the name of a %s is 1 to %d characters of A-Z a-z 0-9 . _ @ -",
+			what, CONSUMER_NAME - 1);
 	return good;
 }

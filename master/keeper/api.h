@@ -21,10 +21,11 @@ bool api_match(const char *pattern, struct str path, struct arena *, struct str 
 
 /* Answers with a document, and lets go of it. */
 void api_json(const struct api_request *, struct api_answer *, int status, json_t *doc);
-/* The body: an object that has no member but those of `known` (NULL-terminated). No body is an empty object. NULL: answered. */
+/* The body: an object that has no member but those of `known` (NULL-terminated). No body is an empty object.
+ * NULL: answered. */
 json_t *api_body(const struct api_request *, struct api_answer *, const char *const *known);
-/* A text member of at most `size` - 1 bytes, without control characters, copied to `to`. 1, 0: not there (`to` is left as it is),
- * -1: answered. null is an empty text. */
+/* A text member of at most `size` - 1 bytes, without control characters, copied to `to`. 1, 0: not there (`to` is
+ * left as it is), -1: answered. null is an empty text. */
 int api_text(const struct api_request *, struct api_answer *, const json_t *, const char *key, char *to, size_t size);
 /* Sets a member to a text; empty: null. What is no UTF-8 is shown as far as it is. */
 void api_set(json_t *, const char *key, struct str value);
@@ -37,8 +38,8 @@ bool api_name(const struct api_request *, struct api_answer *, struct str name, 
 /* ?limit=N of at most `most`; -1: answered. */
 int api_limit(const struct api_request *, struct api_answer *, int usual, int most);
 
-/* A time of the query: "2026-11", "2026-11-21", "2026-11-21T11:10:03Z", seconds since 1970, or so long ago: "30d". In seconds
- * since 1970. false: it is none. */
+/* A time of the query: "2026-11", "2026-11-21", "2026-11-21T11:10:03Z", seconds since 1970, or so long ago:
+ * "30d". In seconds since 1970. false: it is none. */
 bool api_time(struct str text, int64_t now, int64_t *s);
 
 /* ---- the store */
@@ -66,8 +67,8 @@ bool api_write(const struct api_request *, struct api_answer *, struct api_chang
 
 enum api_origin { API_FAILED, API_NOBODY, API_OF_STORE, API_OF_FILE };
 
-/* Finds a consumer in files and store. A consumer of a file has a row that says its name, plan and state. API_FAILED and
- * API_NOBODY: answered. */
+/* Finds a consumer in files and store. A consumer of a file has a row that says its name, plan and state. API_FAILED
+ * and API_NOBODY: answered. */
 enum api_origin api_consumer_find(const struct api_request *, struct api_answer *, struct str name,
 				  struct consumer_row *, const struct conf_consumer **);
 /* "conf.d/x.conf:12" */

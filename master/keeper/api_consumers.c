@@ -16,10 +16,11 @@ api_where(const struct api_request *r, struct where w)
 }
 
 void
-api_of_file(const struct api_request *r, struct api_answer *a, struct str name, struct where w)
+api_of_file(const struct api_request *r, struct api_answer *a, struct str name,
+	    struct where w)
 {
-	api_problem(r, a, 409, "%.*s is defined in %.*s: change it there and reload", STR_ARG(name),
-		    STR_ARG(api_where(r, w)));
+	api_problem(r, a, 409, "%.*s is defined in %.*s: change it there and reload",
+		    STR_ARG(name), STR_ARG(api_where(r, w)));
 }
 
 static void
@@ -35,7 +36,8 @@ row_of_file(const struct conf_consumer *c, struct consumer_row *row)
 
 /* A row of the store for `name`: 1, 0, -1 (answered). */
 static int
-row_of_store(const struct api_request *r, struct api_answer *a, struct str name, struct consumer_row *row)
+row_of_store(const struct api_request *r, struct api_answer *a, struct str name,
+	     struct consumer_row *row)
 {
 	char text[CONSUMER_NAME] = "";
 	struct store *s = api_store(r, a);
@@ -88,13 +90,15 @@ api_consumer_find(const struct api_request *r, struct api_answer *a, struct str 
 /* ---- showing */
 
 static json_t *
-shown(const struct api_request *r, const struct consumer_row *row, const struct conf_consumer *conf)
+shown(const struct api_request *r, const struct consumer_row *row,
+      const struct conf_consumer *conf)
 {
 	json_t *doc = json_object();
 
 	api_set(doc, "name", str_of(row->name));
 	api_set(doc, "plan", str_of(row->plan));
-	json_object_set_new(doc, "suspended", json_boolean(row->state & CONSUMER_SUSPENDED));
+	json_object_set_new(doc, "suspended",
+			    json_boolean(row->state & CONSUMER_SUSPENDED));
 	api_set(doc, "source", conf ? STR("file") : STR("store"));
 	if (conf)
 		api_set(doc, "where", api_where(r, conf->where));
@@ -105,8 +109,8 @@ shown(const struct api_request *r, const struct consumer_row *row, const struct 
 }
 
 static void
-answer_with(const struct api_request *r, struct api_answer *a, int status, const struct consumer_row *row,
-	    const struct conf_consumer *conf)
+answer_with(const struct api_request *r, struct api_answer *a, int status,
+	    const struct consumer_row *row, const struct conf_consumer *conf)
 {
 	json_t *doc = shown(r, row, conf), *keys = api_key_list(r, row, conf);
 
@@ -154,10 +158,12 @@ by_name(const void *a, const void *b)
 
 /* Those of the files behind `after`, the first `most` of them, sorted. */
 static size_t
-of_files(const struct api_request *r, struct str after, const struct conf_consumer **to, size_t most)
+of_files(const struct api_request *r, struct str after, const struct conf_consumer **to,
+	 size_t most)
 {
 	const struct conf_consumers *c = &r->keeper->model->consumers;
-	const struct conf_consumer **all = ARENA_NEWS(r->arena, const struct conf_consumer *, c->n + 1);
+	const struct conf_consumer **all =
+		ARENA_NEWS(r->arena, const struct conf_consumer *, c->n + 1);
 	size_t n = 0;
 
 	for (size_t i = 0; i < c->n; i++)
@@ -182,8 +188,9 @@ take_row(void *arg, const struct consumer_row *row)
 }
 
 static bool
-add_merged(const struct api_request *r, struct api_answer *a, json_t *list, const struct page *stored,
-	   const struct conf_consumer *const *files, size_t nfiles, size_t most, struct str *last)
+add_merged(const struct api_request *r, struct api_answer *a, json_t *list,
+	   const struct page *stored, const struct conf_consumer *const *files,
+	   size_t nfiles, size_t most, struct str *last)
 {
 	size_t i = 0, j = 0;
 
@@ -192,8 +199,10 @@ add_merged(const struct api_request *r, struct api_answer *a, json_t *list, cons
 		const struct conf_consumer *conf = NULL;
 		struct consumer_row file;
 
-		if (j < nfiles && (!row || compare(files[j]->name, str_of(row->name)) < 0)) {
-			if (api_consumer_find(r, a, files[j]->name, &file, &conf) == API_FAILED)
+		if (j < nfiles &&
+		    (!row || compare(files[j]->name, str_of(row->name)) < 0)) {
+			if (api_consumer_find(r, a, files[j]->name, &file, &conf) ==
+			    API_FAILED)
 				return false;
 			row = &file;
 			j++;
@@ -242,7 +251,8 @@ api_consumers(const struct api_request *r, struct api_answer *a)
 	doc = json_object();
 	json_object_set_new(doc, "consumers", list);
 	api_set(doc, "next", stored.n + nfiles > (size_t)limit ? last : STR_NONE);
-	json_object_set_new(doc, "of_files", json_integer((json_int_t)r->keeper->model->consumers.n));
+	json_object_set_new(doc, "of_files",
+			    json_integer((json_int_t)r->keeper->model->consumers.n));
 	json_object_set_new(doc, "of_store", json_integer((json_int_t)consumers));
 	json_object_set_new(doc, "keys_of_store", json_integer((json_int_t)keys));
 	api_json(r, a, 200, doc);
@@ -252,7 +262,7 @@ api_consumers(const struct api_request *r, struct api_answer *a)
 
 struct change {
 	struct consumer_row row;
-	int overrides;                  /* +1, -1: one more of a file is suspended, or one less */
+	int overrides; /* +1, -1: one more of a file is suspended, or one less */
 	bool drop;
 };
 
@@ -262,7 +272,8 @@ write_consumer(struct store *s, void *arg)
 	const struct change *c = arg;
 	uint64_t n = 0;
 
-	if ((c->drop ? store_consumer_drop(s, c->row.name) : store_consumer_put(s, &c->row)) < 0)
+	if ((c->drop ? store_consumer_drop(s, c->row.name)
+		     : store_consumer_put(s, &c->row)) < 0)
 		return -1;
 	if (!c->overrides)
 		return 0;
@@ -282,15 +293,18 @@ plan_exists(const struct api_request *r, struct api_answer *a, const char *name)
 		return true;
 	rc = api_plan_find(r, a, str_of(name), &plan);
 	if (rc == 0)
-		api_problem(r, a, 400, "there is no plan %s; GET /v1/plans lists them", name);
+		api_problem(r, a, 400, "there is no plan %s; GET /v1/plans lists them",
+			    name);
 	return rc > 0;
 }
 
 static bool
-store_change(const struct api_request *r, struct api_answer *a, struct change *c, const char *what,
-	     json_t *before, json_t *after)
+store_change(const struct api_request *r, struct api_answer *a, struct change *c,
+	     const char *what, json_t *before, json_t *after)
 {
-	if (!api_write(r, a, (struct api_change){ write_consumer, c, what, str_of(c->row.name), before, after }))
+	if (!api_write(r, a,
+		       (struct api_change){ write_consumer, c, what, str_of(c->row.name),
+					    before, after }))
 		return false;
 	if (c->overrides)
 		api_overrides(r->keeper);
@@ -310,10 +324,16 @@ api_consumer_add(const struct api_request *r, struct api_answer *a)
 	if (!doc)
 		return;
 	named = api_text(r, a, doc, "name", c.row.name, sizeof(c.row.name));
-	rc = named < 0 || api_text(r, a, doc, "plan", c.row.plan, sizeof(c.row.plan)) < 0 ||
-		     api_text(r, a, doc, "note", c.row.note, sizeof(c.row.note)) < 0 ? -1 : 0;
+	rc = named < 0 ||
+			     api_text(r, a, doc, "plan", c.row.plan, sizeof(c.row.plan)) <
+				     0 ||
+			     api_text(r, a, doc, "note", c.row.note, sizeof(c.row.note)) <
+				     0
+		     ? -1
+		     : 0;
 	json_decref(doc);
-	if (rc < 0 || !api_name(r, a, str_of(c.row.name), "consumer") || !plan_exists(r, a, c.row.plan))
+	if (rc < 0 || !api_name(r, a, str_of(c.row.name), "consumer") ||
+	    !plan_exists(r, a, c.row.plan))
 		return;
 	conf = conf_consumer_find(r->keeper->model, str_of(c.row.name));
 	if (conf) {
@@ -352,8 +372,8 @@ patch_of_file(const struct api_request *r, struct api_answer *a, json_t *doc,
 		if (!c.row.created)
 			c.row.created = c.row.changed;
 		c.overrides = is ? 1 : -1;
-		if (!store_change(r, a, &c, is ? "consumer suspend" : "consumer resume", shown(r, old, conf),
-				  shown(r, &c.row, conf)))
+		if (!store_change(r, a, &c, is ? "consumer suspend" : "consumer resume",
+				  shown(r, old, conf), shown(r, &c.row, conf)))
 			return;
 	}
 	answer_with(r, a, 200, &c.row, conf);

@@ -9,7 +9,7 @@ enum { KEY_RANDOM = 43, GRACE_MS = 24 * 3600 * 1000 };
 
 #define PREFIX "pk_"
 
-struct keys {                           /* of one consumer */
+struct keys { /* of one consumer */
 	struct key_row at[CONSUMER_KEYS];
 	int n;
 };
@@ -26,7 +26,8 @@ take_key(void *arg, const struct key_row *row)
 
 /* -1: answered. */
 static int
-keys_of(const struct api_request *r, struct api_answer *a, const char *consumer, struct keys *keys)
+keys_of(const struct api_request *r, struct api_answer *a, const char *consumer,
+	struct keys *keys)
 {
 	struct store *s = api_store(r, a);
 	int rc;
@@ -48,17 +49,23 @@ lives(const struct key_row *k, int64_t now)
 	return !(k->state & KEY_REVOKED) && (!k->expires || k->expires > now);
 }
 
+static const char *
+state_of(const struct key_row *k)
+{
+	if (k->state & KEY_REVOKED)
+		return "revoked";
+	if (!lives(k, clock_wall_ms()))
+		return "expired";
+	return k->state & (KEY_SUSPENDED | CONSUMER_SUSPENDED) ? "suspended" : "live";
+}
+
 static json_t *
 shown(const struct key_row *k)
 {
 	json_t *doc = json_object();
 
 	api_set(doc, "id", str_of(k->id));
-	json_object_set_new(doc, "state",
-			    json_string(k->state & KEY_REVOKED		      ? "revoked" :
-					!lives(k, clock_wall_ms())	      ? "expired" :
-					k->state & (KEY_SUSPENDED | CONSUMER_SUSPENDED) ? "suspended" :
-											  "live"));
+	json_object_set_new(doc, "state", json_string(state_of(k)));
 	api_set_time(doc, "created", k->created);
 	api_set_time(doc, "expires", k->expires);
 	api_set(doc, "note", str_of(k->note));
@@ -66,7 +73,8 @@ shown(const struct key_row *k)
 }
 
 static void
-list_of_file(const struct api_request *r, const struct conf_consumer *conf, bool suspended, json_t *list)
+list_of_file(const struct api_request *r, const struct conf_consumer *conf,
+	     bool suspended, json_t *list)
 {
 	const struct conf_consumers *c = &r->keeper->model->consumers;
 
@@ -79,13 +87,15 @@ list_of_file(const struct api_request *r, const struct conf_consumer *conf, bool
 		digest_put(text, &c->keys[i].digest);
 		doc = json_object();
 		api_set(doc, "id", (struct str){ text, 12 });
-		json_object_set_new(doc, "state", json_string(suspended ? "suspended" : "live"));
+		json_object_set_new(doc, "state",
+				    json_string(suspended ? "suspended" : "live"));
 		json_array_append_new(list, doc);
 	}
 }
 
 json_t *
-api_key_list(const struct api_request *r, const struct consumer_row *row, const struct conf_consumer *conf)
+api_key_list(const struct api_request *r, const struct consumer_row *row,
+	     const struct conf_consumer *conf)
 {
 	struct api_answer unused = { 0 };
 	json_t *list = json_array();
@@ -116,9 +126,9 @@ api_keys(const struct api_request *r, struct api_answer *a)
 /* ---- making */
 
 struct change {
-	struct key_row fresh;           /* consumer empty: none */
-	struct keys old;                /* those that change */
-	struct digest drop;             /* a dead one that makes room */
+	struct key_row fresh; /* consumer empty: none */
+	struct keys old;      /* those that change */
+	struct digest drop;   /* a dead one that makes room */
 	bool drops;
 };
 
@@ -136,7 +146,8 @@ write_keys(struct store *s, void *arg)
 }
 
 static void
-make_key(struct key_row *k, const struct consumer_row *owner, char text[sizeof(PREFIX) + KEY_RANDOM])
+make_key(struct key_row *k, const struct consumer_row *owner,
+	 char text[sizeof(PREFIX) + KEY_RANDOM])
 {
 	char hex[64];
 
@@ -154,7 +165,8 @@ make_key(struct key_row *k, const struct consumer_row *owner, char text[sizeof(P
 
 /* Room for one more: the oldest dead key gives way. */
 static bool
-make_room(const struct api_request *r, struct api_answer *a, const struct keys *keys, struct change *c)
+make_room(const struct api_request *r, struct api_answer *a, const struct keys *keys,
+	  struct change *c)
 {
 	if (keys->n < CONSUMER_KEYS)
 		return true;
@@ -164,13 +176,15 @@ make_room(const struct api_request *r, struct api_answer *a, const struct keys *
 			c->drops = true;
 		}
 	if (!c->drops)
-		api_problem(r, a, 409, "it has %d keys that live: revoke one first", CONSUMER_KEYS);
+		api_problem(r, a, 409, "it has %d keys that live: revoke one first",
+			    CONSUMER_KEYS);
 	return c->drops;
 }
 
 /* The text goes out with this answer and is nowhere else afterwards. */
 static void
-answer_key(const struct api_request *r, struct api_answer *a, const struct change *c, char *text)
+answer_key(const struct api_request *r, struct api_answer *a, const struct change *c,
+	   char *text)
 {
 	json_t *doc = shown(&c->fresh), *list;
 
@@ -199,7 +213,8 @@ of_store(const struct api_request *r, struct api_answer *a, struct consumer_row 
 
 /* {expires}: a time, or from now: "90d". -1: answered. */
 static int
-take_expiry(const struct api_request *r, struct api_answer *a, const json_t *doc, int64_t *expires)
+take_expiry(const struct api_request *r, struct api_answer *a, const json_t *doc,
+	    int64_t *expires)
 {
 	int64_t now = clock_wall_ms() / 1000, s;
 	char text[40] = "";
@@ -218,7 +233,9 @@ take_expiry(const struct api_request *r, struct api_answer *a, const json_t *doc
 		*expires = s * 1000;
 		return 0;
 	}
-	api_problem(r, a, 400, "expires is a time to come, \"2030-01-31\", or so long from now: \"90d\"");
+	api_problem(r, a, 400,
+		    "expires is a time to come, \"2030-01-31\", or so long from now: "
+		    "\"90d\"");
 	return -1;
 }
 
@@ -236,13 +253,16 @@ api_key_add(const struct api_request *r, struct api_answer *a)
 	if (!of_store(r, a, &owner) || !(doc = api_body(r, a, known)))
 		return;
 	rc = api_text(r, a, doc, "note", c.fresh.note, sizeof(c.fresh.note)) < 0 ||
-		     take_expiry(r, a, doc, &c.fresh.expires) < 0 ? -1 : 0;
+			     take_expiry(r, a, doc, &c.fresh.expires) < 0
+		     ? -1
+		     : 0;
 	json_decref(doc);
 	if (rc < 0 || keys_of(r, a, owner.name, &keys) < 0 || !make_room(r, a, &keys, &c))
 		return;
 	make_key(&c.fresh, &owner, text);
-	if (api_write(r, a, (struct api_change){ write_keys, &c, "key add", str_of(owner.name), NULL,
-						 shown(&c.fresh) }))
+	if (api_write(r, a,
+		      (struct api_change){ write_keys, &c, "key add", str_of(owner.name),
+					   NULL, shown(&c.fresh) }))
 		answer_key(r, a, &c, text);
 	crypto_wipe(text, sizeof(text));
 }
@@ -264,8 +284,10 @@ api_key_rotate(const struct api_request *r, struct api_answer *a)
 	if (!of_store(r, a, &owner) || !(doc = api_body(r, a, known)))
 		return;
 	rc = api_text(r, a, doc, "note", c.fresh.note, sizeof(c.fresh.note)) < 0 ||
-		     api_text(r, a, doc, "grace", grace, sizeof(grace)) < 0 ||
-		     take_expiry(r, a, doc, &c.fresh.expires) < 0 ? -1 : 0;
+			     api_text(r, a, doc, "grace", grace, sizeof(grace)) < 0 ||
+			     take_expiry(r, a, doc, &c.fresh.expires) < 0
+		     ? -1
+		     : 0;
 	json_decref(doc);
 	if (rc == 0 && *grace && conf_duration(str_of(grace), &ms, &error) < 0) {
 		api_problem(r, a, 400, "grace: %s", error);
@@ -284,8 +306,9 @@ api_key_rotate(const struct api_request *r, struct api_answer *a)
 				k->expires = until > now ? until : now;
 		}
 	make_key(&c.fresh, &owner, text);
-	if (api_write(r, a, (struct api_change){ write_keys, &c, "key rotate", str_of(owner.name), NULL,
-						 shown(&c.fresh) }))
+	if (api_write(r, a,
+		      (struct api_change){ write_keys, &c, "key rotate",
+					   str_of(owner.name), NULL, shown(&c.fresh) }))
 		answer_key(r, a, &c, text);
 	crypto_wipe(text, sizeof(text));
 }
@@ -312,8 +335,10 @@ api_key_revoke(const struct api_request *r, struct api_answer *a)
 		before = shown(k);
 		k->state |= KEY_REVOKED;
 		c.old.at[c.old.n++] = *k;
-		if (!api_write(r, a, (struct api_change){ write_keys, &c, "key revoke", str_of(owner.name),
-							  before, shown(k) }))
+		if (!api_write(r, a,
+			       (struct api_change){ write_keys, &c, "key revoke",
+						    str_of(owner.name), before,
+						    shown(k) }))
 			return;
 	}
 	a->status = 204;

@@ -7,7 +7,8 @@
 /* ---- finding */
 
 static int
-row_of(const struct api_request *r, struct api_answer *a, struct str name, struct plan_row *row)
+row_of(const struct api_request *r, struct api_answer *a, struct str name,
+       struct plan_row *row)
 {
 	char text[CONSUMER_NAME] = "";
 	struct store *s = api_store(r, a);
@@ -33,16 +34,18 @@ keep(const struct api_request *r, const char *text)
 }
 
 static int
-plan_of_row(const struct api_request *r, const struct plan_row *row, struct conf_plan *plan,
-	    const char **error)
+plan_of_row(const struct api_request *r, const struct plan_row *row,
+	    struct conf_plan *plan, const char **error)
 {
 	memset(plan, 0, sizeof(*plan));
-	return conf_plan_texts(plan, keep(r, row->name), keep(r, row->rate), keep(r, row->quota),
-			       keep(r, row->zone), row->burst, error);
+	return conf_plan_texts(plan, keep(r, row->name), keep(r, row->rate),
+			       keep(r, row->quota), keep(r, row->zone), row->burst,
+			       error);
 }
 
 int
-api_plan_find(const struct api_request *r, struct api_answer *a, struct str name, struct conf_plan *plan)
+api_plan_find(const struct api_request *r, struct api_answer *a, struct str name,
+	      struct conf_plan *plan)
 {
 	const struct conf_plan *conf = conf_plan_find(r->keeper->model, name);
 	struct plan_row row;
@@ -70,7 +73,9 @@ shown(const struct plan_row *row)
 
 	api_set(doc, "name", str_of(row->name));
 	api_set(doc, "rate", str_of(row->rate));
-	json_object_set_new(doc, "burst", row->burst ? json_integer((json_int_t)row->burst) : json_null());
+	json_object_set_new(doc, "burst",
+			    row->burst ? json_integer((json_int_t)row->burst)
+				       : json_null());
 	api_set(doc, "quota", str_of(row->quota));
 	api_set(doc, "zone", str_of(row->zone));
 	api_set(doc, "source", STR("store"));
@@ -86,7 +91,8 @@ shown_of_file(const struct api_request *r, const struct conf_plan *p)
 
 	api_set(doc, "name", p->name);
 	api_set(doc, "rate", p->rate_text);
-	json_object_set_new(doc, "burst", p->burst ? json_integer(p->burst) : json_null());
+	json_object_set_new(doc, "burst",
+			    p->burst ? json_integer(p->burst) : json_null());
 	api_set(doc, "quota", p->quota_text);
 	api_set(doc, "zone", p->zone);
 	api_set(doc, "source", STR("file"));
@@ -170,7 +176,8 @@ drop_plan(struct store *s, void *arg)
 
 /* The members of the body; -1: answered. */
 static int
-fill(const struct api_request *r, struct api_answer *a, const json_t *doc, struct plan_row *row)
+fill(const struct api_request *r, struct api_answer *a, const json_t *doc,
+     struct plan_row *row)
 {
 	const json_t *burst = json_object_get(doc, "burst");
 	struct conf_plan plan;
@@ -199,7 +206,8 @@ fill(const struct api_request *r, struct api_answer *a, const json_t *doc, struc
 static void
 put(const struct api_request *r, struct api_answer *a, struct plan_row *row, bool replace)
 {
-	const struct conf_plan *conf = conf_plan_find(r->keeper->model, str_of(row->name));
+	const struct conf_plan *conf =
+		conf_plan_find(r->keeper->model, str_of(row->name));
 	struct plan_row old;
 	int rc;
 
@@ -211,21 +219,25 @@ put(const struct api_request *r, struct api_answer *a, struct plan_row *row, boo
 	if (rc < 0)
 		return;
 	if (rc && !replace) {
-		api_problem(r, a, 409, "there is a plan %s already; PUT /v1/plans/%s replaces it", row->name,
-			    row->name);
+		api_problem(r, a, 409,
+			    "there is a plan %s already; PUT /v1/plans/%s replaces it",
+			    row->name, row->name);
 		return;
 	}
 	row->changed = clock_wall_ms();
 	row->created = rc ? old.created : row->changed;
-	if (api_write(r, a, (struct api_change){ write_plan, row, rc ? "plan set" : "plan add",
-						 str_of(row->name), rc ? shown(&old) : NULL, shown(row) }))
+	if (api_write(r, a,
+		      (struct api_change){ write_plan, row, rc ? "plan set" : "plan add",
+					   str_of(row->name), rc ? shown(&old) : NULL,
+					   shown(row) }))
 		api_json(r, a, rc ? 200 : 201, shown(row));
 }
 
 void
 api_plan_add(const struct api_request *r, struct api_answer *a)
 {
-	static const char *const known[] = { "name", "rate", "burst", "quota", "zone", NULL };
+	static const char *const known[] = { "name",  "rate", "burst",
+					     "quota", "zone", NULL };
 	struct plan_row row = { .burst = 0 };
 	json_t *doc = api_body(r, a, known);
 	int rc;
@@ -294,8 +306,11 @@ api_plan_drop(const struct api_request *r, struct api_answer *a)
 	if (rc < 0)
 		api_store_failed(r, a);
 	else if (*user.name)
-		api_problem(r, a, 409, "consumer %s has plan %s: give it another one first", user.name, row.name);
-	else if (api_write(r, a, (struct api_change){ drop_plan, &row, "plan remove", str_of(row.name),
-						      shown(&row), NULL }))
+		api_problem(r, a, 409,
+			    "consumer %s has plan %s: give it another one first",
+			    user.name, row.name);
+	else if (api_write(r, a,
+			   (struct api_change){ drop_plan, &row, "plan remove",
+						str_of(row.name), shown(&row), NULL }))
 		a->status = 204;
 }

@@ -9,9 +9,9 @@
 struct window {
 	const struct conf_policy *policy;
 	const struct conf_quota *quota;
-	struct str plan;                /* empty: the policy's own */
+	struct str plan; /* empty: the policy's own */
 	struct siphash key;
-	uint32_t ends;                  /* minutes since 1970 */
+	uint32_t ends; /* minutes since 1970 */
 };
 
 typedef void window_fn(const struct api_request *, const struct window *, void *arg);
@@ -23,8 +23,9 @@ policy_name(const struct api_request *r, const struct conf_policy *p)
 }
 
 static void
-each_of_policy(const struct api_request *r, const struct conf_policy *p, const struct conf_counted *c,
-	       struct str consumer, window_fn *fn, void *arg)
+each_of_policy(const struct api_request *r, const struct conf_policy *p,
+	       const struct conf_counted *c, struct str consumer, window_fn *fn,
+	       void *arg)
 {
 	const struct quotas *all = r->keeper->shared.quotas;
 
@@ -33,15 +34,16 @@ each_of_policy(const struct api_request *r, const struct conf_policy *p, const s
 		struct window w = { .policy = p, .quota = q };
 
 		w.key = quotas_key(all, c->which[q->window], consumer);
-		w.ends = conf_window_ends((enum conf_window)q->window, c->zone, clock_wall_ms() / 1000);
+		w.ends = conf_window_ends((enum conf_window)q->window, c->zone,
+					  clock_wall_ms() / 1000);
 		fn(r, &w, arg);
 	}
 }
 
 /* Calls fn for every window that counts this consumer. -1: answered. */
 static int
-each(const struct api_request *r, struct api_answer *a, struct str consumer, struct str only, window_fn *fn,
-     void *arg)
+each(const struct api_request *r, struct api_answer *a, struct str consumer,
+     struct str only, window_fn *fn, void *arg)
 {
 	const struct conf_model *m = r->keeper->model;
 	const struct conf_consumer *conf;
@@ -51,7 +53,8 @@ each(const struct api_request *r, struct api_answer *a, struct str consumer, str
 
 	if (api_consumer_find(r, a, consumer, &row, &conf) < API_OF_STORE)
 		return -1;
-	if (*row.plan && api_plan_find(r, a, arena_str(r->arena, str_of(row.plan)), &plan) < 0)
+	if (*row.plan &&
+	    api_plan_find(r, a, arena_str(r->arena, str_of(row.plan)), &plan) < 0)
 		return -1;
 	for (size_t i = 0; i < m->npolicies; i++) {
 		const struct conf_policy *p = m->policies[i];
@@ -70,23 +73,27 @@ each(const struct api_request *r, struct api_answer *a, struct str consumer, str
 		each_of_policy(r, p, &c, consumer, fn, arg);
 	}
 	if (!found)
-		api_problem(r, a, 404, "no policy %.64s counts by consumer", arena_str(r->arena, only).at);
+		api_problem(r, a, 404, "no policy %.64s counts by consumer",
+			    arena_str(r->arena, only).at);
 	return found ? 0 : -1;
 }
 
 static void
 show(const struct api_request *r, const struct window *w, void *arg)
 {
-	struct quota_answer q = quotas_take(r->keeper->shared.quotas, w->key, w->ends,
-					    (uint32_t)(clock_wall_ms() / 60000), w->quota->count, 0);
+	struct quota_answer q =
+		quotas_take(r->keeper->shared.quotas, w->key, w->ends,
+			    (uint32_t)(clock_wall_ms() / 60000), w->quota->count, 0);
 	json_t *o = json_object();
 
 	api_set(o, "policy", policy_name(r, w->policy));
 	api_set(o, "window", str_of(conf_window_names[w->quota->window]));
 	json_object_set_new(o, "used", json_integer((json_int_t)q.used));
 	json_object_set_new(o, "limit", json_integer((json_int_t)w->quota->count));
-	json_object_set_new(o, "left", json_integer(q.used < w->quota->count ?
-						    (json_int_t)(w->quota->count - q.used) : 0));
+	json_object_set_new(o, "left",
+			    json_integer(q.used < w->quota->count
+						 ? (json_int_t)(w->quota->count - q.used)
+						 : 0));
 	api_set_time(o, "ends", (int64_t)w->ends * 60000);
 	json_array_append_new(arg, o);
 }
@@ -152,7 +159,9 @@ api_quota_reset(const struct api_request *r, struct api_answer *a)
 		return;
 	}
 	/* Nothing is changed that the audit does not say. */
-	if (!api_write(r, a, (struct api_change){ nothing, NULL, "quota reset", r->param[0], before, NULL }))
+	if (!api_write(r, a,
+		       (struct api_change){ nothing, NULL, "quota reset", r->param[0],
+					    before, NULL }))
 		return;
 	after = json_array();
 	each(r, a, r->param[0], str_of(policy), reset, after);

@@ -10,7 +10,7 @@ static const struct {
 	const char *name;
 	enum usage_level level;
 	bool months;
-	int64_t usual;                  /* seconds back, when `from` is left out */
+	int64_t usual; /* seconds back, when `from` is left out */
 } levels[] = {
 	{ "minute", USAGE_MINUTE, false, 3600 },
 	{ "hour", USAGE_HOUR, false, 24 * 3600 },
@@ -32,7 +32,8 @@ api_range_begin(const struct api_range *g, int64_t begin)
 }
 
 static int
-bound(const struct api_request *r, struct api_answer *a, const char *key, int64_t now, int64_t *to)
+bound(const struct api_request *r, struct api_answer *a, const char *key, int64_t now,
+      int64_t *to)
 {
 	struct str s;
 
@@ -40,8 +41,11 @@ bound(const struct api_request *r, struct api_answer *a, const char *key, int64_
 		return 0;
 	if (api_time(s, now, to))
 		return 1;
-	api_problem(r, a, 400, "%s is a time in UTC: \"2026-11-21\", \"2026-11\", \"2026-11-21T11:00Z\", or so long "
-		    "ago: \"7d\"", key);
+	api_problem(r, a, 400,
+		    "%s is a time in UTC: \"2026-11-21\", \"2026-11\", "
+		    "\"2026-11-21T11:00Z\", or so long "
+		    "ago: \"7d\"",
+		    key);
 	return -1;
 }
 
@@ -94,7 +98,8 @@ api_csv(FILE *out, struct str s)
 	/* What a spreadsheet would take for a formula is text. */
 	bool formula = s.len && strchr("=+-@\t\r", *s.at);
 
-	if (!formula && str_find(s, ',') < 0 && str_find(s, '"') < 0 && str_find(s, '\n') < 0) {
+	if (!formula && str_find(s, ',') < 0 && str_find(s, '"') < 0 &&
+	    str_find(s, '\n') < 0) {
 		fprintf(out, "%.*s", STR_ARG(s));
 		return;
 	}
@@ -108,7 +113,8 @@ api_csv(FILE *out, struct str s)
 }
 
 void
-api_csv_done(const struct api_request *r, struct api_answer *a, FILE *out, char **text, size_t *len)
+api_csv_done(const struct api_request *r, struct api_answer *a, FILE *out, char **text,
+	     size_t *len)
 {
 	bool bad = ferror(out);
 

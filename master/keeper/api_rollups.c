@@ -1,4 +1,5 @@
-/* How it went: requests, errors and latencies of services, routes, targets and consumers. */
+/* How it went: requests, errors and latencies of services, routes, targets and consumers.
+ */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +13,10 @@ static const struct {
 	const char *name;
 	enum rollup_kind kind;
 } kinds[] = {
-	{ "service", ROLLUP_SERVICE }, { "route", ROLLUP_ROUTE },
-	{ "target", ROLLUP_TARGET }, { "consumer", ROLLUP_CONSUMER },
+	{ "service", ROLLUP_SERVICE },
+	{ "route", ROLLUP_ROUTE },
+	{ "target", ROLLUP_TARGET },
+	{ "consumer", ROLLUP_CONSUMER },
 };
 
 struct report {
@@ -79,8 +82,8 @@ set(json_t *o, const char *key, uint64_t n)
 }
 
 static void
-answer_json(const struct api_request *r, struct api_answer *a, const struct api_range *g, const char *kind,
-	    const struct report *t)
+answer_json(const struct api_request *r, struct api_answer *a, const struct api_range *g,
+	    const char *kind, const struct report *t)
 {
 	json_t *doc = json_object(), *list = json_array();
 
@@ -115,7 +118,8 @@ answer_json(const struct api_request *r, struct api_answer *a, const struct api_
 }
 
 static void
-answer_csv(const struct api_request *r, struct api_answer *a, const char *kind, const struct report *t)
+answer_csv(const struct api_request *r, struct api_answer *a, const char *kind,
+	   const struct report *t)
 {
 	char *text = NULL, begin[24];
 	size_t len = 0;
@@ -125,8 +129,11 @@ answer_csv(const struct api_request *r, struct api_answer *a, const char *kind, 
 		api_problem(r, a, 503, "out of memory");
 		return;
 	}
-	fprintf(out, "begin,%s,requests,requests_1xx,requests_2xx,requests_3xx,requests_4xx,requests_5xx,failed,"
-		"bytes_in,bytes_out,mean_us,p50_us,p95_us,p99_us\r\n", kind);
+	fprintf(out,
+		"begin,%s,requests,requests_1xx,requests_2xx,requests_3xx,requests_4xx,"
+		"requests_5xx,failed,"
+		"bytes_in,bytes_out,mean_us,p50_us,p95_us,p99_us\r\n",
+		kind);
 	for (size_t i = 0; i < t->n; i++) {
 		const struct rollup_sum *s = &t->at[i]->sum;
 
@@ -136,9 +143,12 @@ answer_csv(const struct api_request *r, struct api_answer *a, const char *kind, 
 		fprintf(out, ",%" PRIu64, s->requests);
 		for (int c = 0; c < 5; c++)
 			fprintf(out, ",%" PRIu64, s->status[c]);
-		fprintf(out, ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 "\r\n",
+		fprintf(out,
+			",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64
+			",%" PRIu64 ",%" PRIu64 "\r\n",
 			s->failed, s->in, s->out, s->requests ? s->us / s->requests : 0,
-			rollup_quantile(s, 0.50), rollup_quantile(s, 0.95), rollup_quantile(s, 0.99));
+			rollup_quantile(s, 0.50), rollup_quantile(s, 0.95),
+			rollup_quantile(s, 0.99));
 	}
 	api_csv_done(r, a, out, &text, &len);
 }
@@ -173,7 +183,8 @@ api_rollups(const struct api_request *r, struct api_answer *a)
 	if (rc < 0)
 		api_store_failed(r, a);
 	else if (t.too_many)
-		api_problem(r, a, 400, "more than %d rows: narrow it by from, to or name", ROWS);
+		api_problem(r, a, 400, "more than %d rows: narrow it by from, to or name",
+			    ROWS);
 	else if (g.csv)
 		answer_csv(r, a, kinds[k].name, &t);
 	else

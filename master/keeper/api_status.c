@@ -32,8 +32,8 @@ api_readyz(const struct api_request *r, struct api_answer *a)
 	}
 	a->status = serving ? 200 : 503;
 	a->type = "text/plain";
-	a->body = arena_printf(r->arena, "%s: %u workers serve, %u drain\n", serving ? "ready" : "not ready",
-			       serving, draining);
+	a->body = arena_printf(r->arena, "%s: %u workers serve, %u drain\n",
+			       serving ? "ready" : "not ready", serving, draining);
 }
 
 void
@@ -100,8 +100,10 @@ processes(const struct slots *s)
 		api_set_time(o, "started", (int64_t)row->started);
 		set(o, "connections", row->connections);
 		set(o, "exchanges", row->exchanges);
-		set(o, "heartbeat_age_ms", row->heartbeat && row->heartbeat < clock_ms() ?
-						   clock_ms() - row->heartbeat : 0);
+		set(o, "heartbeat_age_ms",
+		    row->heartbeat && row->heartbeat < clock_ms()
+			    ? clock_ms() - row->heartbeat
+			    : 0);
 		json_array_append_new(list, o);
 	}
 	return list;
@@ -157,7 +159,7 @@ api_status(const struct api_request *r, struct api_answer *a)
 struct rows {
 	json_t *list;
 	size_t most;
-	struct str name;                /* of the audit; empty: all */
+	struct str name; /* of the audit; empty: all */
 };
 
 /* JSON as it was written, or, if it was cut, its text. */
@@ -210,7 +212,8 @@ take_revision(void *arg, const struct revision *v)
 }
 
 static void
-answer_list(const struct api_request *r, struct api_answer *a, const char *key, json_t *list, int rc)
+answer_list(const struct api_request *r, struct api_answer *a, const char *key,
+	    json_t *list, int rc)
 {
 	json_t *doc = json_object();
 
@@ -273,13 +276,17 @@ poisoned(const struct shared *s)
 		if (!row->signature)
 			continue;
 		o = json_object();
-		snprintf(text, sizeof(text), "%016llx", (unsigned long long)row->signature);
+		snprintf(text, sizeof(text), "%016llx",
+			 (unsigned long long)row->signature);
 		api_set(o, "signature", str_of(text));
 		set(o, "deaths", row->deaths);
 		if (route && route < series_count(&s->stats))
-			api_set(o, "route", (struct str){ s->stats.names[route].name, s->stats.names[route].len });
+			api_set(o, "route",
+				(struct str){ s->stats.names[route].name,
+					      s->stats.names[route].len });
 		json_object_set_new(o, "refused", json_boolean(until > clock_ms()));
-		set(o, "seconds_left", until > clock_ms() ? (until - clock_ms() + 999) / 1000 : 0);
+		set(o, "seconds_left",
+		    until > clock_ms() ? (until - clock_ms() + 999) / 1000 : 0);
 		json_array_append_new(list, o);
 	}
 	return list;
@@ -308,8 +315,9 @@ api_poison_clear(const struct api_request *r, struct api_answer *a)
 {
 	struct api_answer unused = { 0 };
 
-	api_write(r, &unused, (struct api_change){ nothing, NULL, "poison clear", STR_NONE,
-						   poisoned(&r->keeper->shared), NULL });
+	api_write(r, &unused,
+		  (struct api_change){ nothing, NULL, "poison clear", STR_NONE,
+				       poisoned(&r->keeper->shared), NULL });
 	poison_clear(r->keeper->shared.poison);
 	a->status = 204;
 }

@@ -1,4 +1,5 @@
-/* The endpoints and the store: every change is one transaction with its row of the audit. */
+/* The endpoints and the store: every change is one transaction with its row of the audit.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,14 +13,17 @@ api_store(const struct api_request *r, struct api_answer *a)
 	struct store *s = state_open(r->keeper);
 
 	if (!s)
-		api_problem(r, a, 503, "the store %s cannot be used now; the log says why", r->keeper->path);
+		api_problem(r, a, 503,
+			    "the store %s cannot be used now; the log says why",
+			    r->keeper->path);
 	return s;
 }
 
 void
 api_store_failed(const struct api_request *r, struct api_answer *a)
 {
-	const char *why = r->keeper->store ? store_error(r->keeper->store) : "it is not open";
+	const char *why =
+		r->keeper->store ? store_error(r->keeper->store) : "it is not open";
 
 	api_problem(r, a, 503, "the store: %s", why);
 	state_failed(r->keeper);
@@ -62,7 +66,8 @@ api_write(const struct api_request *r, struct api_answer *a, struct api_change c
 	put_json(row.after, sizeof(row.after), c.after);
 	memcpy(row.who, r->who, sizeof(row.who));
 	strncpy(row.what, c.what, sizeof(row.what) - 1);
-	memcpy(row.name, c.name.at, c.name.len < sizeof(row.name) ? c.name.len : sizeof(row.name) - 1);
+	memcpy(row.name, c.name.at,
+	       c.name.len < sizeof(row.name) ? c.name.len : sizeof(row.name) - 1);
 	s = api_store(r, a);
 	if (!s)
 		return false;

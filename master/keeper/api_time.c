@@ -25,7 +25,8 @@ digits(struct str *s, size_t n, int low, int high, int *to)
 {
 	unsigned long long value;
 
-	if (s->len < n || !str_u64(str_first(*s, n), (unsigned)high, &value) || value < (unsigned)low)
+	if (s->len < n || !str_u64(str_first(*s, n), (unsigned)high, &value) ||
+	    value < (unsigned)low)
 		return false;
 	*s = str_from(*s, n);
 	*to = (int)value;
@@ -46,15 +47,16 @@ calendar(struct str s, int64_t *to)
 {
 	struct tm tm = { .tm_mday = 1 };
 
-	if (!digits(&s, 4, 1970, 9999, &tm.tm_year) || !sign(&s, '-') || !digits(&s, 2, 1, 12, &tm.tm_mon))
+	if (!digits(&s, 4, 1970, 9999, &tm.tm_year) || !sign(&s, '-') ||
+	    !digits(&s, 2, 1, 12, &tm.tm_mon))
 		return false;
 	tm.tm_year -= 1900;
 	tm.tm_mon--;
 	if (s.len && (!sign(&s, '-') || !digits(&s, 2, 1, 31, &tm.tm_mday)))
 		return false;
 	if (s.len) {
-		if (!sign(&s, 'T') || !digits(&s, 2, 0, 23, &tm.tm_hour) || !sign(&s, ':') ||
-		    !digits(&s, 2, 0, 59, &tm.tm_min))
+		if (!sign(&s, 'T') || !digits(&s, 2, 0, 23, &tm.tm_hour) ||
+		    !sign(&s, ':') || !digits(&s, 2, 0, 59, &tm.tm_min))
 			return false;
 		if (sign(&s, ':') && !digits(&s, 2, 0, 60, &tm.tm_sec))
 			return false;
@@ -65,7 +67,7 @@ calendar(struct str s, int64_t *to)
 	int day = tm.tm_mday;
 
 	*to = (int64_t)timegm(&tm);
-	return tm.tm_mday == day;       /* no 31st of February */
+	return tm.tm_mday == day; /* no 31st of February */
 }
 
 bool

@@ -108,14 +108,16 @@ set_sum(json_t *o, const struct usage_sum *s)
 
 	json_object_set_new(o, "requests", json_integer((json_int_t)f.requests));
 	for (int i = 0; i < METER_CLASSES; i++)
-		json_object_set_new(status, classes[i], json_integer((json_int_t)s->of[i].requests));
+		json_object_set_new(status, classes[i],
+				    json_integer((json_int_t)s->of[i].requests));
 	json_object_set_new(o, "status", status);
 	json_object_set_new(o, "bytes_in", json_integer((json_int_t)f.in));
 	json_object_set_new(o, "bytes_out", json_integer((json_int_t)f.out));
 }
 
 static void
-answer_json(const struct api_request *r, struct api_answer *a, const struct api_range *g, const struct report *t)
+answer_json(const struct api_request *r, struct api_answer *a, const struct api_range *g,
+	    const struct report *t)
 {
 	json_t *doc = json_object(), *list = json_array(), *total = json_object();
 	struct usage_sum sum = { 0 };
@@ -197,7 +199,10 @@ api_usage(const struct api_request *r, struct api_answer *a)
 		return;
 	}
 	if (t.too_many) {
-		api_problem(r, a, 400, "more than %d rows: narrow it by from, to, consumer or service", API_ROWS);
+		api_problem(
+			r, a, 400,
+			"more than %d rows: narrow it by from, to, consumer or service",
+			API_ROWS);
 		return;
 	}
 	fold(&t);

@@ -1,4 +1,5 @@
-/* The metrics: words of the gateway and its processes here, those with labels in expose_series.c. */
+/* The metrics: words of the gateway and its processes here, those with labels in
+ * expose_series.c. */
 #include "master/keeper/expose.h"
 
 #include <stdio.h>
@@ -31,23 +32,29 @@ put_config(struct text *t, const struct shared *s, const struct conf_model *m)
 	text_family(t, "config_revision_info", "gauge", "the configuration in force");
 	text_begin(t, "");
 	text_label(t, "revision",
-		   (struct str){ revision, (size_t)(str_put_u64(revision, c->revision) - revision) });
+		   (struct str){ revision, (size_t)(str_put_u64(revision, c->revision) -
+						    revision) });
 	if (m)
 		text_label(t, "file", m->file);
 	text_u64(t, 1);
-	text_gauge(t, "config_last_reload_successful", "1 if the last configuration that was loaded is in force",
+	text_gauge(t, "config_last_reload_successful",
+		   "1 if the last configuration that was loaded is in force",
 		   c->reload_good);
-	text_family(t, "config_last_reload_timestamp_seconds", "gauge", "when it was loaded");
+	text_family(t, "config_last_reload_timestamp_seconds", "gauge",
+		    "when it was loaded");
 	text_begin(t, "");
 	text_us(t, c->reloaded_at * 1000);
-	text_family(t, "config_reloads_total", "counter", "configurations loaded, by what came of it");
+	text_family(t, "config_reloads_total", "counter",
+		    "configurations loaded, by what came of it");
 	text_begin(t, "");
 	text_label(t, "result", STR("ok"));
 	text_u64(t, c->reloads_ok);
 	text_begin(t, "");
 	text_label(t, "result", STR("refused"));
 	text_u64(t, c->reloads_failed);
-	text_gauge(t, "config_generations", "configurations that some process still has in memory", c->generations);
+	text_gauge(t, "config_generations",
+		   "configurations that some process still has in memory",
+		   c->generations);
 }
 
 /* ---- processes */
@@ -77,14 +84,16 @@ gauges(const struct slots *slots)
 static double
 busy_ratio(const struct slot *row)
 {
-	uint64_t now = now_ms(CLOCK_REALTIME), lived = now > row->started ? now - row->started : 1;
+	uint64_t now = now_ms(CLOCK_REALTIME),
+		 lived = now > row->started ? now - row->started : 1;
 
 	return (double)row->busy / 1000 / (double)lived;
 }
 
 /* Of each worker that lives: `what` writes its sample. */
 static void
-each_worker(struct text *t, const struct slots *slots, void (*what)(struct text *, const struct slot *))
+each_worker(struct text *t, const struct slots *slots,
+	    void (*what)(struct text *, const struct slot *))
 {
 	for (int i = 0; i < SLOTS_MAX; i++) {
 		const struct slot *row = &slots->row[i];
@@ -95,8 +104,13 @@ each_worker(struct text *t, const struct slots *slots, void (*what)(struct text 
 		text_begin(t, "");
 		/* Two have one number while one drains. */
 		text_label(t, "worker",
-			   (struct str){ number, (size_t)(str_put_u64(number, row->number) - number) });
-		text_label(t, "pid", (struct str){ pid, (size_t)(str_put_u64(pid, (uint64_t)row->pid) - pid) });
+			   (struct str){
+				   number,
+				   (size_t)(str_put_u64(number, row->number) - number) });
+		text_label(
+			t, "pid",
+			(struct str){ pid, (size_t)(str_put_u64(pid, (uint64_t)row->pid) -
+						    pid) });
 		what(t, row);
 	}
 }
@@ -125,16 +139,21 @@ put_processes(struct text *t, const struct shared *s)
 	struct gauges g = gauges(s->slots);
 
 	text_gauge(t, "workers", "workers alive", g.workers);
-	text_counter(t, "worker_deaths_total", "workers that died and were replaced", s->control->worker_deaths);
-	text_family(t, "worker_busy_ratio", "gauge", "share of its life that the worker has worked");
+	text_counter(t, "worker_deaths_total", "workers that died and were replaced",
+		     s->control->worker_deaths);
+	text_family(t, "worker_busy_ratio", "gauge",
+		    "share of its life that the worker has worked");
 	each_worker(t, s->slots, sample_ratio);
-	text_family(t, "worker_busy_seconds_total", "counter", "time that the worker has worked");
+	text_family(t, "worker_busy_seconds_total", "counter",
+		    "time that the worker has worked");
 	each_worker(t, s->slots, sample_busy);
-	text_family(t, "worker_loop_lag_seconds", "gauge", "longest turn of the worker's loop in the last second");
+	text_family(t, "worker_loop_lag_seconds", "gauge",
+		    "longest turn of the worker's loop in the last second");
 	each_worker(t, s->slots, sample_lag);
 	text_gauge(t, "listener_connections", "client connections open", g.connections);
 	text_gauge(t, "http_requests_in_flight", "requests under way", g.exchanges);
-	text_gauge(t, "upstream_connections", "connections to targets open", g.upstream_connections);
+	text_gauge(t, "upstream_connections", "connections to targets open",
+		   g.upstream_connections);
 }
 
 /* ---- counters of all workers together */
@@ -147,7 +166,8 @@ put_counters(struct text *t, const struct shared *s)
 
 	stats_sum(&s->stats, &page);
 	for (unsigned i = 0; i < METRIC_COUNT; i++) {
-		snprintf(name, sizeof(name), "%s%s", i == METRIC_UNMATCHED ? "http_" : "", metric_info[i].name);
+		snprintf(name, sizeof(name), "%s%s", i == METRIC_UNMATCHED ? "http_" : "",
+			 metric_info[i].name);
 		/* This one there is by target. */
 		if (i != METRIC_UP_FAILURES)
 			text_counter(t, name, metric_info[i].help, page.count[i]);
@@ -169,17 +189,22 @@ put_store(struct text *t, const struct control *c)
 	}
 	text_gauge(t, "store_used_bytes", "bytes of the store in use", c->store_used);
 	text_gauge(t, "store_room_bytes", "bytes of the store's map", c->store_room);
-	text_counter(t, "store_write_failures_total", "writes of the store that failed", c->store_failed);
-	text_family(t, "store_last_commit_timestamp_seconds", "gauge", "when usage was last stored");
+	text_counter(t, "store_write_failures_total", "writes of the store that failed",
+		     c->store_failed);
+	text_family(t, "store_last_commit_timestamp_seconds", "gauge",
+		    "when usage was last stored");
 	text_begin(t, "");
 	text_us(t, c->stored_at * 1000);
-	text_counter(t, "records_folded_total", "records of requests that the keeper has read", c->records_folded);
-	text_counter(t, "records_missed_total", "records that were overwritten before the keeper read them",
+	text_counter(t, "records_folded_total",
+		     "records of requests that the keeper has read", c->records_folded);
+	text_counter(t, "records_missed_total",
+		     "records that were overwritten before the keeper read them",
 		     c->records_missed);
-	text_counter(t, "meters_other_total", "requests of consumers that found no meter of their own",
+	text_counter(t, "meters_other_total",
+		     "requests of consumers that found no meter of their own",
 		     c->meters_other);
-	text_gauge(t, "consumers_suspended_of_files", "consumers of files that are suspended in the store",
-		   c->overrides);
+	text_gauge(t, "consumers_suspended_of_files",
+		   "consumers of files that are suspended in the store", c->overrides);
 }
 
 static void
@@ -189,7 +214,8 @@ put_poison(struct text *t, const struct poison *p)
 
 	for (int i = 0; p && i < POISON_ROWS; i++)
 		n += p->row[i].signature && p->row[i].until > now;
-	text_gauge(t, "poison_signatures", "requests that are refused because they killed workers", n);
+	text_gauge(t, "poison_signatures",
+		   "requests that are refused because they killed workers", n);
 }
 
 char *

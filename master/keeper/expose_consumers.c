@@ -1,4 +1,5 @@
-/* Consumers may be millions: the metrics have those with most requests, the usage has them all. */
+/* Consumers may be millions: the metrics have those with most requests, the usage has
+ * them all. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,7 +65,8 @@ gather(const struct ledger *l, struct consumer **all)
 		if (!name.len)
 			continue;
 		if (n == room) {
-			struct consumer *more = realloc(*all, (room ? room *= 2 : (room = 64)) * sizeof(**all));
+			struct consumer *more = realloc(
+				*all, (room ? room *= 2 : (room = 64)) * sizeof(**all));
 
 			if (!more)
 				break;
@@ -88,14 +90,16 @@ gather(const struct ledger *l, struct consumer **all)
 void
 expose_consumers(struct text *t, const struct shared *s)
 {
-	static const char *const classes[METER_CLASSES] = { "none", "2xx", "3xx", "4xx", "5xx" };
+	static const char *const classes[METER_CLASSES] = { "none", "2xx", "3xx", "4xx",
+							    "5xx" };
 	struct consumer *all = NULL;
 	size_t n = s->control->tables & TABLE_METERS ? gather(&s->meters, &all) : 0;
 
 	if (n > EXPOSE_CONSUMERS)
 		n = EXPOSE_CONSUMERS;
 	text_family(t, "consumer_requests_total", "counter",
-		    "requests of the 20 consumers with most of them, by status class; the usage has all");
+		    "requests of the 20 consumers with most of them, by status class; "
+		    "the usage has all");
 	for (size_t i = 0; i < n; i++)
 		for (int c = 0; c < METER_CLASSES; c++) {
 			if (!all[i].requests[c])

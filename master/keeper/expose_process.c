@@ -52,7 +52,9 @@ read_begin(pid_t pid, struct process *p)
 
 	if (slurp(pid, "stat", buf, sizeof(buf)) < 0 || !(at = strrchr(buf, ')')))
 		return false;
-	if (sscanf(at + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+	if (sscanf(at + 1,
+		   " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d "
+		   "%*d %*d %llu",
 		   &start) != 1)
 		return false;
 	p->began_s = boot_s() + start / tick;
@@ -72,7 +74,8 @@ read_cpu(pid_t pid, struct process *p)
 static void
 read_memory(pid_t pid, struct process *p)
 {
-	unsigned long long virtual = 0, resident = 0, shared = 0, page = (unsigned long long)sysconf(_SC_PAGESIZE);
+	unsigned long long virtual = 0, resident = 0, shared = 0,
+			   page = (unsigned long long)sysconf(_SC_PAGESIZE);
 	char buf[256];
 
 	if (slurp(pid, "statm", buf, sizeof(buf)) < 0 ||
@@ -125,14 +128,19 @@ expose_process(struct text *t, const struct slots *slots)
 			sum.began_s = p.began_s;
 	}
 	getrlimit(RLIMIT_NOFILE, &limit);
-	text_family(t, "process_cpu_seconds_total", "counter", "processor time of all processes that live");
+	text_family(t, "process_cpu_seconds_total", "counter",
+		    "processor time of all processes that live");
 	text_begin(t, "");
 	text_us(t, sum.cpu_us);
-	text_gauge(t, "process_resident_memory_bytes", "memory of all processes, what they share counted once",
+	text_gauge(t, "process_resident_memory_bytes",
+		   "memory of all processes, what they share counted once",
 		   sum.private + sum.shared);
-	text_gauge(t, "process_virtual_memory_bytes", "address space of all processes", sum.virtual);
-	text_gauge(t, "process_open_fds", "descriptors of those processes that may be looked at", sum.fds);
-	text_gauge(t, "process_max_fds", "descriptors that each process may have", (uint64_t)limit.rlim_cur);
-	text_gauge(t, "process_start_time_seconds", "when the oldest process started, seconds since 1970",
-		   sum.began_s);
+	text_gauge(t, "process_virtual_memory_bytes", "address space of all processes",
+		   sum.virtual);
+	text_gauge(t, "process_open_fds",
+		   "descriptors of those processes that may be looked at", sum.fds);
+	text_gauge(t, "process_max_fds", "descriptors that each process may have",
+		   (uint64_t)limit.rlim_cur);
+	text_gauge(t, "process_start_time_seconds",
+		   "when the oldest process started, seconds since 1970", sum.began_s);
 }

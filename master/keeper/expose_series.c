@@ -1,7 +1,8 @@
 /* Metrics with labels: routes, services, targets, listeners, policies.
  *
- * All samples together stay within EXPOSE_BUDGET. Names get theirs in the order in which they came into the region, so that who
- * has samples keeps them; those that find no room are counted together as "other". */
+ * All samples together stay within EXPOSE_BUDGET. Names get theirs in the order in which
+ * they came into the region, so that who has samples keeps them; those that find no room
+ * are counted together as "other". */
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,12 +14,12 @@
 struct view {
 	const struct stats *stats;
 	struct stats_rows rows;
-	uint32_t n;                     /* names */
-	struct stats_series *sum;       /* by series */
-	bool *shown;                    /* by series: has samples of its own */
+	uint32_t n;               /* names */
+	struct stats_series *sum; /* by series */
+	bool *shown;              /* by series: has samples of its own */
 	struct tally_entry *tally;
 	size_t ntally;
-	unsigned step;                  /* every so many buckets are written */
+	unsigned step; /* every so many buckets are written */
 	uint32_t folded;
 };
 
@@ -36,7 +37,8 @@ count_tally(const struct view *v, uint32_t *cost)
 {
 	for (size_t i = 0; i < v->ntally; i++)
 		if (tally_series(v->tally[i].key) < v->n)
-			cost[tally_series(v->tally[i].key)] += tally_kind(v->tally[i].key) == TALLY_DECISIONS ? 2 : 1;
+			cost[tally_series(v->tally[i].key)] +=
+				tally_kind(v->tally[i].key) == TALLY_DECISIONS ? 2 : 1;
 }
 
 static uint32_t
@@ -88,8 +90,8 @@ add_series(struct stats_series *to, const struct stats_series *s)
 		sum[i] += from[i];
 }
 
-/* What is not shown by itself is shown with series 0. Only routes have a common name; targets and policies that find
- * no room are left out, and said so. */
+/* What is not shown by itself is shown with series 0. Only routes have a common name;
+ * targets and policies that find no room are left out, and said so. */
 static void
 fold(struct view *v)
 {
@@ -157,7 +159,8 @@ name_of(const struct view *v, uint32_t series)
 }
 
 static void
-label_pair(struct text *t, const struct view *v, uint32_t series, const char *first, const char *second)
+label_pair(struct text *t, const struct view *v, uint32_t series, const char *first,
+	   const char *second)
 {
 	struct str group, member;
 
@@ -179,7 +182,8 @@ is(const struct view *v, uint32_t i, enum series_kind kind)
 /* ---- histograms */
 
 static void
-put_histogram(struct text *t, const struct view *v, uint32_t series, const char *first, const char *second)
+put_histogram(struct text *t, const struct view *v, uint32_t series, const char *first,
+	      const char *second)
 {
 	const struct stats_series *s = &v->sum[series];
 	uint64_t n = 0;
@@ -193,8 +197,11 @@ put_histogram(struct text *t, const struct view *v, uint32_t series, const char 
 			continue;
 		text_begin(t, "_bucket");
 		label_pair(t, v, series, first, second);
-		text_label(t, "le", last ? STR("+Inf")
-					 : (struct str){ le, (size_t)(text_put_us(le, 256ull << i) - le) });
+		text_label(
+			t, "le",
+			last ? STR("+Inf")
+			     : (struct str){
+				       le, (size_t)(text_put_us(le, 256ull << i) - le) });
 		text_u64(t, n);
 	}
 	text_begin(t, "_sum");
@@ -215,13 +222,15 @@ static void
 put_histograms(struct text *t, const struct view *v)
 {
 	static const struct histogram all[] = {
-		{ SERIES_ROUTE, "http_request_duration_seconds", "from the request head to the last byte sent",
-		  "service", "route" },
-		{ SERIES_SERVICE, "http_overhead_seconds", "time that a request spent inside the gateway only",
-		  "service", NULL },
-		{ SERIES_TARGET, "upstream_first_byte_seconds", "from sending a request to the head of its response",
+		{ SERIES_ROUTE, "http_request_duration_seconds",
+		  "from the request head to the last byte sent", "service", "route" },
+		{ SERIES_SERVICE, "http_overhead_seconds",
+		  "time that a request spent inside the gateway only", "service", NULL },
+		{ SERIES_TARGET, "upstream_first_byte_seconds",
+		  "from sending a request to the head of its response", "upstream",
+		  "target" },
+		{ SERIES_CONNECT, "upstream_connect_seconds", "to make a connection",
 		  "upstream", "target" },
-		{ SERIES_CONNECT, "upstream_connect_seconds", "to make a connection", "upstream", "target" },
 	};
 
 	for (size_t h = 0; h < sizeof(all) / sizeof(*all); h++) {
@@ -248,7 +257,8 @@ put_requests(struct text *t, const struct view *v, const struct tally_entry *e)
 
 	text_begin(t, "");
 	label_pair(t, v, tally_series(e->key), "service", "route");
-	text_label(t, "method", method && method < METHOD_COUNT ? method_name[method] : STR("other"));
+	text_label(t, "method",
+		   method && method < METHOD_COUNT ? method_name[method] : STR("other"));
 	text_label(t, "code", put_status(buf, tally_c(e->key)));
 	text_u64(t, e->count);
 }
@@ -273,8 +283,9 @@ static struct str
 decision_name(unsigned d)
 {
 	static const char *const names[DECISION_COUNT] = {
-		[DECISION_PASSED] = "passed", [DECISION_REFUSED] = "refused", [DECISION_OBSERVED] = "observed",
-		[DECISION_FULL] = "full", [DECISION_WAITED] = "waited", [DECISION_ABORTED] = "aborted",
+		[DECISION_PASSED] = "passed",     [DECISION_REFUSED] = "refused",
+		[DECISION_OBSERVED] = "observed", [DECISION_FULL] = "full",
+		[DECISION_WAITED] = "waited",     [DECISION_ABORTED] = "aborted",
 	};
 
 	return str_of(d < DECISION_COUNT ? names[d] : "?");
@@ -294,10 +305,12 @@ static bool
 limits(struct str name)
 {
 	return str_starts(name, STR("rate-limit/")) || str_starts(name, STR("quota/")) ||
-	       str_starts(name, STR("spike-control/")) || str_starts(name, STR("concurrency/"));
+	       str_starts(name, STR("spike-control/")) ||
+	       str_starts(name, STR("concurrency/"));
 }
 
-/* The same decisions once more, without reasons: entries of one policy and decision stand together. */
+/* The same decisions once more, without reasons: entries of one policy and decision stand
+ * together. */
 static void
 put_limits(struct text *t, const struct view *v)
 {
@@ -312,7 +325,8 @@ put_limits(struct text *t, const struct view *v)
 		text_begin(t, "");
 		label_pair(t, v, tally_series(key), "type", "policy");
 		text_label(t, "decision",
-			   tally_b(key) == DECISION_PASSED ? STR("admitted") : decision_name(tally_b(key)));
+			   tally_b(key) == DECISION_PASSED ? STR("admitted")
+							   : decision_name(tally_b(key)));
 		text_u64(t, sum);
 	}
 }
@@ -323,21 +337,26 @@ put_tally(struct text *t, const struct view *v)
 	static const struct {
 		enum tally_kind kind;
 		const char *name, *help;
-		void (*put)(struct text *, const struct view *, const struct tally_entry *);
+		void (*put)(struct text *, const struct view *,
+			    const struct tally_entry *);
 	} all[] = {
-		{ TALLY_REQUESTS, "http_requests_total", "requests, by what was answered; code 0: no answer",
-		  put_requests },
-		{ TALLY_ERRORS, "http_errors_total", "answers that the gateway made itself, by reason", put_errors },
-		{ TALLY_DECISIONS, "policy_decisions_total", "decisions of policies", put_decisions },
+		{ TALLY_REQUESTS, "http_requests_total",
+		  "requests, by what was answered; code 0: no answer", put_requests },
+		{ TALLY_ERRORS, "http_errors_total",
+		  "answers that the gateway made itself, by reason", put_errors },
+		{ TALLY_DECISIONS, "policy_decisions_total", "decisions of policies",
+		  put_decisions },
 	};
 
 	for (size_t k = 0; k < sizeof(all) / sizeof(*all); k++) {
 		text_family(t, all[k].name, "counter", all[k].help);
 		for (size_t i = 0; i < v->ntally; i++)
-			if (tally_kind(v->tally[i].key) == all[k].kind && tally_series(v->tally[i].key) < v->n)
+			if (tally_kind(v->tally[i].key) == all[k].kind &&
+			    tally_series(v->tally[i].key) < v->n)
 				all[k].put(t, v, &v->tally[i]);
 	}
-	text_family(t, "ratelimit_requests_total", "counter", "requests that limits admitted and refused");
+	text_family(t, "ratelimit_requests_total", "counter",
+		    "requests that limits admitted and refused");
 	put_limits(t, v);
 }
 
@@ -348,7 +367,8 @@ put_targets(struct text *t, const struct view *v)
 {
 	static const char *const classes[] = { "1xx", "2xx", "3xx", "4xx", "5xx" };
 
-	text_family(t, "upstream_requests_total", "counter", "responses of targets, by status class");
+	text_family(t, "upstream_requests_total", "counter",
+		    "responses of targets, by status class");
 	for (uint32_t i = 0; i < v->n; i++)
 		for (int c = 0; is(v, i, SERIES_TARGET) && c < 5; c++) {
 			if (!v->sum[i].status[c])
@@ -371,13 +391,18 @@ static void
 put_listeners(struct text *t, const struct view *v)
 {
 	for (int refused = 0; refused < 2; refused++) {
-		text_family(t, refused ? "listener_rejected_total" : "listener_connections_total", "counter",
-			    refused ? "connections closed at once for want of room" : "connections accepted");
+		text_family(t,
+			    refused ? "listener_rejected_total"
+				    : "listener_connections_total",
+			    "counter",
+			    refused ? "connections closed at once for want of room"
+				    : "connections accepted");
 		for (uint32_t i = 0; i < v->n; i++)
 			if (is(v, i, SERIES_LISTENER)) {
 				text_begin(t, "");
 				label_pair(t, v, i, "listener", NULL);
-				text_u64(t, refused ? v->sum[i].failed : v->sum[i].requests);
+				text_u64(t,
+					 refused ? v->sum[i].failed : v->sum[i].requests);
 			}
 	}
 }
@@ -385,7 +410,9 @@ put_listeners(struct text *t, const struct view *v)
 void
 expose_series(struct text *t, const struct shared *s)
 {
-	struct view v = { .stats = &s->stats, .rows = stats_rows(&s->stats), .n = series_count(&s->stats) };
+	struct view v = { .stats = &s->stats,
+			  .rows = stats_rows(&s->stats),
+			  .n = series_count(&s->stats) };
 
 	v.sum = calloc(v.n + 1, sizeof(*v.sum));
 	v.shown = calloc(v.n + 1, sizeof(*v.shown));
@@ -402,7 +429,9 @@ expose_series(struct text *t, const struct shared *s)
 		put_histograms(t, &v);
 		put_targets(t, &v);
 		text_gauge(t, "metrics_series_folded",
-			   "names counted as \"other\" here because there are more than 20,000 samples", v.folded);
+			   "names counted as \"other\" here because there are more than "
+			   "20,000 samples",
+			   v.folded);
 	}
 	free(v.tally);
 	free(v.shown);
