@@ -13,18 +13,24 @@ struct ledger_head {
 	uint32_t spare[11];
 };
 
+struct place {
+	union word word;        /* tag: half of the key, its lowest bit the mark */
+	uint32_t life;
+	uint16_t named;         /* 1 + length, when the name is there */
+	uint16_t spare[5];
+};
+
 struct ledger_set {
-	union word
-		place[LEDGER_A_SET]; /* tag: half of the key, its lowest bit the mark */
-	uint64_t version;               /* the last one given; the keeper's */
-	uint32_t life[LEDGER_A_SET];
-	uint16_t named[LEDGER_A_SET];   /* 1 + length, when the name is there */
+	struct place place[LEDGER_A_SET];
+	uint64_t version;       /* the last one given; the keeper's */
+	uint64_t spare[7];
 	char name[LEDGER_A_SET][LEDGER_NAME];
 } __attribute__((aligned(64)));
 
 enum { MARK = 1, CLOSED = 1 };          /* a mark without a key */
 
 _Static_assert(sizeof(struct ledger_head) == 64, "a line");
+_Static_assert(sizeof(struct place) == 32, "all that is asked of it lies in one line");
 _Static_assert((LEDGER_A_SET & (LEDGER_A_SET - 1)) == 0, "masked");
 
 static struct region_shape
@@ -133,7 +139,7 @@ find(const struct ledger_set *s, struct siphash key, union word *seen, int *empt
 		*empty = -1;
 	for (unsigned i = 0; i < LEDGER_A_SET; i++) {
 		unsigned at = (first_of(key) + i) % LEDGER_A_SET;
-		union word w = word_look(&s->place[at]);
+		union word w = word_look(&s->place[at].word);
 
 		if ((w.tag & ~(uint64_t)MARK) == tag && w.value == key.high) {
 			*seen = w;
@@ -154,12 +160,12 @@ write_name(struct ledger_set *s, int at, struct str name)
 {
 	size_t len = name.len < LEDGER_NAME ? name.len : LEDGER_NAME;
 
-	if (__atomic_load_n(&s->named[at], __ATOMIC_ACQUIRE))
+	if (__atomic_load_n(&s->place[at].named, __ATOMIC_ACQUIRE))
 		return;
 	if (len)
 		memcpy(s->name[at], name.at, len);
 	SHM_STEP();
-	__atomic_store_n(&s->named[at], (uint16_t)(len + 1), __ATOMIC_RELEASE);
+	__atomic_store_n(&s->place[at].named, (uint16_t)(len + 1), __ATOMIC_RELEASE);
 }
 
 int64_t
@@ -181,7 +187,8 @@ ledger_take(struct ledger *l, struct siphash key, struct str name)
 				continue;
 			at = empty;
 		}
-		if (seen.both == plain.both || word_swap(&s->place[at], seen, plain)) {
+		if (seen.both == plain.both ||
+		    word_swap(&s->place[at].word, seen, plain)) {
 			write_name(s, at, name);
 			return (int64_t)(n * LEDGER_A_SET) + at;
 		}
@@ -207,8 +214,8 @@ ledger_name(const struct ledger *l, int64_t entry)
 
 	if (!l->head->reserved)
 		return (struct str){ NULL, 0 };
-	named = __atomic_load_n(&s->named[at], __ATOMIC_ACQUIRE);
-	if (!named || word_tag(&s->place[at]) <= CLOSED)
+	named = __atomic_load_n(&s->place[at].named, __ATOMIC_ACQUIRE);
+	if (!named || word_tag(&s->place[at].word) <= CLOSED)
 		return (struct str){ NULL, 0 };
 	return (struct str){ s->name[at], named - 1u };
 }
@@ -218,13 +225,19 @@ ledger_life(const struct ledger *l, int64_t entry)
 {
 	const struct ledger_set *s = &l->sets[entry / LEDGER_A_SET];
 
-	return __atomic_load_n(&s->life[entry % LEDGER_A_SET], __ATOMIC_ACQUIRE);
+	return __atomic_load_n(&s->place[entry % LEDGER_A_SET].life, __ATOMIC_ACQUIRE);
+}
+
+static union word *
+word_of(struct ledger *l, int64_t entry)
+{
+	return &l->sets[entry / LEDGER_A_SET].place[entry % LEDGER_A_SET].word;
 }
 
 bool
 ledger_retire(struct ledger *l, int64_t entry)
 {
-	union word *place = &l->sets[entry / LEDGER_A_SET].place[entry % LEDGER_A_SET];
+	union word *place = word_of(l, entry);
 	union word w, marked;
 
 	do {
@@ -247,20 +260,20 @@ open_again(struct ledger *l, int64_t entry)
 	union word closed = { .tag = CLOSED }, empty = { .tag = 0 };
 
 	SHM_STEP();
-	__atomic_store_n(&s->named[at], 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&s->place[at].named, 0, __ATOMIC_RELEASE);
 	SHM_STEP();
 	memset(ledger_value(l, entry), 0, l->size);
 	SHM_STEP();
-	__atomic_add_fetch(&s->life[at], 1, __ATOMIC_ACQ_REL);
+	__atomic_add_fetch(&s->place[at].life, 1, __ATOMIC_ACQ_REL);
 	SHM_STEP();
 	empty.value = __atomic_add_fetch(&s->version, 1, __ATOMIC_ACQ_REL);
-	word_swap(&s->place[at], closed, empty);
+	word_swap(&s->place[at].word, closed, empty);
 }
 
 bool
 ledger_remove(struct ledger *l, int64_t entry)
 {
-	union word *place = &l->sets[entry / LEDGER_A_SET].place[entry % LEDGER_A_SET];
+	union word *place = word_of(l, entry);
 	union word w = word_look(place), closed = { .tag = CLOSED };
 
 	if (w.tag <= CLOSED || !(w.tag & MARK) || !word_swap(place, w, closed))
@@ -277,7 +290,7 @@ ledger_mend(struct ledger *l)
 	for (uint32_t i = 0; l->head->reserved && i < l->count; i++) {
 		const struct ledger_set *s = &l->sets[i / LEDGER_A_SET];
 
-		if (word_tag(&s->place[i % LEDGER_A_SET]) != CLOSED)
+		if (word_tag(&s->place[i % LEDGER_A_SET].word) != CLOSED)
 			continue;
 		open_again(l, i);
 		n++;

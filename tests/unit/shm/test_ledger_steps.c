@@ -72,7 +72,7 @@ use(int me, unsigned k)
 static unsigned
 key_at(int64_t entry)
 {
-	return (unsigned)(set.place[entry].value / 64);
+	return (unsigned)(set.place[entry].word.value / 64);
 }
 
 /* No key twice, and what nobody uses is zero. */
@@ -80,12 +80,12 @@ static void
 whole(void)
 {
 	for (int i = 0; i < LEDGER_A_SET; i++) {
-		uint64_t tag = set.place[i].tag & ~1ull;
+		uint64_t tag = set.place[i].word.tag & ~1ull;
 
-		interleave_assert(set.place[i].tag != 0 || value[i].count == 0);
-		interleave_assert(set.place[i].tag != 0 || set.named[i] == 0);
+		interleave_assert(set.place[i].word.tag != 0 || value[i].count == 0);
+		interleave_assert(set.place[i].word.tag != 0 || set.place[i].named == 0);
 		for (int j = 0; j < i; j++)
-			interleave_assert(!tag || tag != (set.place[j].tag & ~1ull));
+			interleave_assert(!tag || tag != (set.place[j].word.tag & ~1ull));
 	}
 }
 
@@ -101,7 +101,7 @@ sums_are_true(void)
 	for (int i = 0; i < LEDGER_A_SET; i++) {
 		struct str name = ledger_name(&ledger, i);
 
-		if (set.place[i].tag == 0)
+		if (set.place[i].word.tag == 0)
 			continue;
 		interleave_assert(name.len == 1 &&
 				  name.at[0] == name_of(key_at(i)).at[0]);
@@ -324,7 +324,7 @@ all_places_are_of_use(void)
 {
 	sums_are_true();
 	for (int i = 0; i < LEDGER_A_SET; i++)
-		interleave_assert(set.place[i].tag != CLOSED);
+		interleave_assert(set.place[i].word.tag != CLOSED);
 }
 
 START_TEST(a_keeper_is_killed)
