@@ -156,12 +156,6 @@ json_bool(struct json_write *j, bool value)
 }
 
 void
-json_none(struct json_write *j)
-{
-	json_raw(j, STR("null"));
-}
-
-void
 json_raw(struct json_write *j, struct str text)
 {
 	put_comma(j);

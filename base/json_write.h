@@ -21,8 +21,6 @@ void json_key(struct json_write *, struct str key);
 void json_str(struct json_write *, struct str value);
 void json_int(struct json_write *, int64_t value);
 void json_bool(struct json_write *, bool value);
-/* null; jansson has a json_null(). */
-void json_none(struct json_write *);
 /* Verbatim text, already JSON. */
 void json_raw(struct json_write *, struct str text);
 

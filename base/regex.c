@@ -26,7 +26,6 @@ struct regex_jit {
 static struct {
 	pcre2_match_data *data;
 	pcre2_match_context *limits;
-	uint64_t runaways;
 } mine;
 
 /* PCRE2 stores its allocator in the code and asks it again for every copy. The arena is
@@ -225,11 +224,9 @@ regex_match(const struct regex *r, const struct regex_jit *jit, struct str subje
 	PCRE2_SPTR text = (PCRE2_SPTR)(subject.at ? subject.at : "");
 	int rc = pcre2_match(code, text, subject.len, 0, 0, mine.data, mine.limits);
 
-	if (rc <= 0) {
-		if (rc != PCRE2_ERROR_NOMATCH)
-			mine.runaways++;
+	/* No match, or given up at the limits. */
+	if (rc <= 0)
 		return false;
-	}
 	if (!m)
 		return true;
 
@@ -243,10 +240,4 @@ regex_match(const struct regex *r, const struct regex_jit *jit, struct str subje
 						    ends[2 * i + 1] - ends[2 * i] };
 	}
 	return true;
-}
-
-uint64_t
-regex_runaways(void)
-{
-	return mine.runaways;
 }

@@ -40,9 +40,6 @@ void regex_unbind(struct regex_jit *);
 bool regex_match(const struct regex *, const struct regex_jit *jit, struct str subject,
 		 struct regex_match *m);
 
-/* How often this process gave up on a match at its limits. */
-uint64_t regex_runaways(void);
-
 /* Whether this machine allows machine code (once said in the log when not). */
 bool regex_has_jit(void);
 

@@ -87,10 +87,9 @@ conf_parse_fn vars_parse;
 int secret_read(struct conf_load *, const struct conf_node *, struct str text,
 		struct str *out);
 
-/* units.c: "1h30m", "64KiB", "20%"; 32 bytes suffice. */
+/* units.c: "1h30m", "64KiB"; 32 bytes suffice. */
 void put_duration(char *to, uint64_t ms);
 void put_size(char *to, uint64_t bytes);
-void put_share(char *to, uint32_t hundredths);
 
 /* suggest.c */
 /* "1m" as a size is "1MiB", "30sec" as a duration "30s"; NULL when it is none of these. */

@@ -237,12 +237,3 @@ put_size(char *to, uint64_t bytes)
 		i++;
 	snprintf(to, 32, "%" PRIu64 "%s", bytes / sizes[i].factor, sizes[i].name.at);
 }
-
-void
-put_share(char *to, uint32_t hundredths)
-{
-	if (hundredths % 100)
-		snprintf(to, 32, "%u.%02u%%", hundredths / 100, hundredths % 100);
-	else
-		snprintf(to, 32, "%u%%", hundredths / 100);
-}

@@ -151,12 +151,6 @@ headers_remove(struct headers *h, struct str name)
 	return drop(h, token_of(name), name);
 }
 
-int
-headers_remove_token(struct headers *h, enum token t)
-{
-	return drop(h, t, token_name[t]);
-}
-
 bool
 headers_list_has(struct str value, struct str word)
 {

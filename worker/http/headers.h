@@ -48,7 +48,6 @@ void headers_set(struct headers *, struct arena *, struct str name, struct str v
 void headers_set_token(struct headers *, struct arena *, enum token, struct str value);
 /* Removes all lines of that name; how many there were. */
 int headers_remove(struct headers *, struct str name);
-int headers_remove_token(struct headers *, enum token);
 
 /* Whether a comma-separated list value (RFC 9110 §5.6.1) has this word, case ignored. */
 bool headers_list_has(struct str value, struct str word);

@@ -279,28 +279,3 @@ uri_query(struct str query, struct str name, struct arena *arena, struct str *va
 	}
 	return false;
 }
-
-struct str
-uri_encode(struct str text, struct arena *arena)
-{
-	size_t odd = 0;
-	char *front, *to;
-
-	for (size_t i = 0; i < text.len; i++)
-		odd += !is(text.at[i], PCHAR);
-	if (!odd)
-		return text;
-	front = to = arena_alloc_aligned(arena, text.len + 2 * odd, 1);
-	for (size_t i = 0; i < text.len; i++) {
-		unsigned char c = (unsigned char)text.at[i];
-
-		if (is((char)c, PCHAR)) {
-			*to++ = (char)c;
-		} else {
-			*to++ = '%';
-			*to++ = "0123456789ABCDEF"[c >> 4];
-			*to++ = "0123456789ABCDEF"[c & 15];
-		}
-	}
-	return (struct str){ front, (size_t)(to - front) };
-}

@@ -27,7 +27,4 @@ bool uri_authority(struct str authority, struct str *host, struct str *port);
 /* The value of a query parameter, percent-decoded into the arena ("+" is a blank); false: not there. */
 bool uri_query(struct str query, struct str name, struct arena *, struct str *value);
 
-/* Percent-encodes what may not stand in a path segment. */
-struct str uri_encode(struct str, struct arena *);
-
 #endif

@@ -22,7 +22,7 @@ START_TEST(values_and_commas)
 	json_open(&j, '[');
 	json_bool(&j, true);
 	json_bool(&j, false);
-	json_none(&j);
+	json_raw(&j, STR("null"));
 	json_open(&j, '{');
 	json_close(&j, '{');
 	json_open(&j, '[');

@@ -235,14 +235,6 @@ START_TEST(queries)
 }
 END_TEST
 
-START_TEST(encoding)
-{
-	arena_init(&arena, home, sizeof home, 0);
-	unit_str_eq(uri_encode(STR("a-b:c@d"), &arena), "a-b:c@d");
-	unit_str_eq(uri_encode(STR("a/b c%?\xc3\xa9"), &arena), "a%2Fb%20c%25%3F%C3%A9");
-}
-END_TEST
-
 int
 main(void)
 {
@@ -259,6 +251,5 @@ main(void)
 	tests[n++] = every_place;
 	tests[n++] = authorities;
 	tests[n++] = queries;
-	tests[n++] = encoding;
 	return unit_run("uri", tests, n);
 }
