@@ -73,6 +73,13 @@ def test_rate_through_kills(gateway):
     check_rate(s, "rate, through %d kills" % kills, s.all.lost)
 
 
+def test_burst(gateway):
+    """At once: exactly that many, to the request."""
+    g = limited(gateway, None, 'type = "rate-limit"; rate = "2/h"; burst = 700; by = "{header.x-key}";')
+    s = Storm(g, requests=6000, headers=["x-key: hot"]).end()
+    assert s.all.status == {200: 700, 429: 5300}, s.all
+
+
 def test_rates_of_many_keys(gateway):
     """Each key has its own; together they are all there is."""
     g = limited(gateway, None, 'type = "rate-limit"; rate = "40/s"; burst = 10; by = "{header.x-key}";')
