@@ -41,8 +41,9 @@ const struct region *region_attach(const char *path);
 
 void region_close(struct region *);
 
-/* The segment, found or made (zeroed). NULL, errno EFBIG, if the region is full: segments of a shape that nobody asks for any more
- * stay, as an old binary may use them; who wants the room back unlinks the file and opens it anew. The master only. */
+/* The segment, found or made (zeroed). NULL, errno EFBIG, if the region is full: segments of a shape that nobody
+ * asks for any more stay, as an old binary may use them; who wants the room back unlinks the file and opens it anew.
+ * The master only. */
 void *region_segment(struct region *, const struct region_shape *, bool *found);
 
 /* Reserves the pages under a part of a segment (fallocate), so that a full tmpfs is an error here and
