@@ -20,3 +20,8 @@ check_PROGRAMS += tests/unit/exchange/test_directory
 tests_unit_exchange_test_directory_SOURCES = tests/unit/exchange/test_directory.c
 tests_unit_exchange_test_directory_LDADD = $(UNIT_LIBS_exchange)
 TESTS += tests/unit/exchange/test_directory
+
+check_PROGRAMS += tests/unit/exchange/test_signature
+tests_unit_exchange_test_signature_SOURCES = tests/unit/exchange/test_signature.c
+tests_unit_exchange_test_signature_LDADD = $(UNIT_LIBS_exchange)
+TESTS += tests/unit/exchange/test_signature

@@ -441,10 +441,69 @@ START_TEST(trace_says_why)
 }
 END_TEST
 
+/* "2 method, 4 when": what the recorder gets. */
+static void
+missed(const struct router *r, const char *method, const char *path, const char *wanted)
+{
+	static const char *const why[] = { "path", "method", "when" };
+	struct str got = STR("");
+
+	match.nmisses = 7;
+	find(r, method, path);
+	for (unsigned i = 0; i < match.nmisses; i++)
+		got = arena_printf(&said, "%.*s%s%.*s %s", STR_ARG(got), i ? ", " : "",
+				   STR_ARG(match.miss[i].route->conf->name),
+				   why[match.miss[i].why]);
+	ck_assert_msg(str_eq(got, str_of(wanted)), "%s %s missed \"%.*s\", wanted \"%s\"",
+		      method, path, STR_ARG(got), wanted);
+}
+
+START_TEST(misses_before_the_one_found)
+{
+	const struct router *r;
+
+	begin();
+	model_route("GET /b");
+	model_route("POST /a");
+	model_pair(&model_route("GET /a")->when.headers, "x-a", "1");
+	model_route("PUT ~ ^/(a|x)$");
+	model_route("PUT ~ ^/(b|y)$");
+	model_route("GET /a");
+	model_route("PATCH /a");
+	model_route("GET /{any}/c");
+	model_route("DELETE /a/c");
+	r = compiled();
+	missed(r, "GET", "/a", "2 method, 3 when, 4 method");
+	/* What stands behind it was not looked at, whatever order the trie went. */
+	missed(r, "POST", "/a", "");
+	missed(r, "DELETE", "/a/c", "8 method");
+	missed(r, "GET", "/a/c", "");
+	missed(r, "GET", "/z", "");
+	/* None takes it: all whose path fits. */
+	missed(r, "DELETE", "/b", "1 method, 5 method");
+	missed(r, "GET", "/x", "4 method");
+	request.host = STR("nowhere");
+	missed(r, "GET", "/none", "");
+}
+END_TEST
+
+START_TEST(misses_have_room_for_four)
+{
+	const struct router *r;
+
+	begin();
+	for (int i = 0; i < 9; i++)
+		model_pair(&model_route("GET /a")->when.headers, "x-a", "1");
+	model_route("GET /a");
+	r = compiled();
+	missed(r, "GET", "/a", "1 when, 2 when, 3 when, 4 when");
+}
+END_TEST
+
 int
 main(void)
 {
-	static const TTest *tests[12];
+	static const TTest *tests[16];
 	size_t n = 0;
 
 	tests[n++] = four_forms;
@@ -457,5 +516,7 @@ main(void)
 	tests[n++] = listeners_are_apart;
 	tests[n++] = agrees_with_the_order_written;
 	tests[n++] = trace_says_why;
+	tests[n++] = misses_before_the_one_found;
+	tests[n++] = misses_have_room_for_four;
 	return unit_run("find", tests, n);
 }
