@@ -73,7 +73,15 @@ digest_put(char *to, const struct digest *d)
 bool
 digest_same(const struct digest *a, const struct digest *b)
 {
-	return CRYPTO_memcmp(a->byte, b->byte, sizeof(a->byte)) == 0;
+	uint64_t x[4], y[4], differs = 0;
+
+	memcpy(x, a->byte, sizeof(x));
+	memcpy(y, b->byte, sizeof(y));
+	for (int i = 0; i < 4; i++)
+		differs |= x[i] ^ y[i];
+	/* Nobody may conclude anything before all was looked at. */
+	__asm__ volatile("" : "+r"(differs));
+	return differs == 0;
 }
 
 void

@@ -1,5 +1,35 @@
 #include "base/str.h"
 
+#include <stdint.h>
+
+#define EACH(n) (0x0101010101010101u * (n))
+
+/* Eight bytes at once: what differs may differ by 0x20 only, and only where a letter is. */
+static inline bool
+caseeq8(const char *a, const char *b)
+{
+	uint64_t x, y, differs, low, from_a, beyond_z;
+
+	memcpy(&x, a, 8);
+	memcpy(&y, b, 8);
+	differs = x ^ y;
+	if (differs & ~EACH(0x20))
+		return false;
+	low = (x | EACH(0x20)) & EACH(0x7f);
+	from_a = low + EACH(0x80 - 'a');
+	beyond_z = low + EACH(0x7f - 'z');
+	return (((from_a & ~beyond_z & ~x) & EACH(0x80)) >> 2 & differs) == differs;
+}
+
+bool
+str_caseeq_long(const char *a, const char *b, size_t len)
+{
+	for (size_t i = 0; i + 8 <= len; i += 8)
+		if (!caseeq8(a + i, b + i))
+			return false;
+	return caseeq8(a + len - 8, b + len - 8);
+}
+
 bool
 str_split(struct str *rest, char by, struct str *part)
 {

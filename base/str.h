@@ -39,12 +39,16 @@ char_lower(unsigned char c)
 	return (unsigned char)(c - 'A') < 26 ? c | 0x20 : c;
 }
 
+bool str_caseeq_long(const char *a, const char *b, size_t len);
+
 /* Equal but for the case of ASCII letters. */
 static inline bool
 str_caseeq(struct str a, struct str b)
 {
 	if (a.len != b.len)
 		return false;
+	if (a.len >= 8)
+		return str_caseeq_long(a.at, b.at, a.len);
 	for (size_t i = 0; i < a.len; i++)
 		if (char_lower((unsigned char)a.at[i]) != char_lower((unsigned char)b.at[i]))
 			return false;

@@ -7,6 +7,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "shm/store_consumers.h"
+#include "worker/exchange/digests.h"
 
 enum { BUCKETS = 64, KEY_ID_DIGITS = 12, RETRY_MS = 1000 };
 
@@ -26,6 +27,7 @@ struct directory {
 	uint64_t file;                  /* control.store_file when it was opened */
 	uint64_t tried;                 /* ms; when it was opened last */
 	char path[512];
+	struct digests *digests;
 	struct list plans[BUCKETS];     /* of struct kept, by name */
 };
 
@@ -37,6 +39,7 @@ directory_new(struct str statedir, struct shared *shared)
 	if (!d)
 		abort();
 	d->shared = shared;
+	d->digests = digests_new();
 	snprintf(d->path, sizeof(d->path), "%.*s/state", STR_ARG(statedir));
 	for (int i = 0; i < BUCKETS; i++)
 		list_init(&d->plans[i]);
@@ -69,6 +72,7 @@ directory_free(struct directory *d)
 			forget(list_entry(d->plans[i].next, struct kept, link));
 	if (d->store)
 		store_close(d->store);
+	digests_free(d->digests);
 	free(d);
 }
 
@@ -304,19 +308,20 @@ of_store(struct directory *d, const struct conf_model *m, const struct digest *k
 }
 
 void
-directory_find(struct directory *d, const struct conf_model *m, const struct digest *key,
+directory_find(struct directory *d, const struct conf_model *m, struct str key,
 	       int64_t wall_ms, struct arena *arena, struct directory_answer *a)
 {
-	const struct conf_consumer *c = conf_key_find(&m->consumers, key);
+	struct digest digest = digests_of(d->digests, key);
+	const struct conf_consumer *c = conf_key_find(&m->consumers, &digest);
 
 	*a = (struct directory_answer){ .verdict = DIRECTORY_FOUND };
 	if (!c) {
-		of_store(d, m, key, wall_ms, arena, a);
+		of_store(d, m, &digest, wall_ms, arena, a);
 		return;
 	}
 	a->consumer = c->name;
-	a->key_id = key_id(key, arena);
+	a->key_id = key_id(&digest, arena);
 	a->plan = c->plan;
 	if (atomic_load_explicit(&d->shared->control->overrides, memory_order_acquire))
-		a->verdict = overridden(d, c, key, wall_ms);
+		a->verdict = overridden(d, c, &digest, wall_ms);
 }

@@ -30,7 +30,8 @@ struct directory_answer {               /* all of it lives as long as the arena 
 struct directory *directory_new(struct str statedir, struct shared *);
 void directory_free(struct directory *);
 
-void directory_find(struct directory *, const struct conf_model *, const struct digest *key, int64_t wall_ms,
-		    struct arena *, struct directory_answer *);
+/* `key`: as the client sent it. */
+void directory_find(struct directory *, const struct conf_model *, struct str key, int64_t wall_ms, struct arena *,
+		    struct directory_answer *);
 
 #endif

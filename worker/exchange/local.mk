@@ -2,4 +2,4 @@ libexchange_a_SOURCES = worker/exchange/context.h worker/exchange/steps.h worker
 	worker/exchange/forward.c worker/exchange/flow.c worker/exchange/respond.c worker/exchange/watch.c worker/exchange/finish.c worker/exchange/signature.c \
 	worker/exchange/exchange.h worker/exchange/links.h worker/exchange/policy.h worker/exchange/template.h \
 	worker/exchange/template.c worker/exchange/names.c worker/exchange/names.h worker/exchange/links.c \
-	worker/exchange/directory.c worker/exchange/directory.h worker/exchange/trust.c worker/exchange/trust.h worker/exchange/forwarded.c worker/exchange/forwarded.h
+	worker/exchange/directory.c worker/exchange/directory.h worker/exchange/digests.c worker/exchange/digests.h worker/exchange/trust.c worker/exchange/trust.h worker/exchange/forwarded.c worker/exchange/forwarded.h

@@ -1,10 +1,9 @@
 /* api-key — who asks is known by a key in a header, a query parameter or a cookie.
  *
  * The key's SHA-256 is looked up in the files, then in the store (exchange/directory.h);
- * keys themselves are kept nowhere. What bore the key is taken out of the request, right or
- * wrong. Nobody passes whose key cannot be checked. */
+ * keys themselves are kept nowhere. What bore the key is taken out of the request, right
+ * or wrong. Nobody passes whose key cannot be checked. */
 #include "base/clock.h"
-#include "base/crypto.h"
 #include "worker/exchange/context.h"
 #include "worker/exchange/directory.h"
 #include "worker/http/uri.h"
@@ -213,7 +212,6 @@ request(struct exchange *x, const void *self, void *state)
 	const struct api_key *p = self;
 	struct directory_answer a;
 	struct str key = STR_NONE;
-	struct digest digest;
 	unsigned n;
 
 	(void)state;
@@ -224,9 +222,8 @@ request(struct exchange *x, const void *self, void *state)
 		return p->optional ? PASS : refuse(x, p, FAULT_KEY_MISSING);
 	if (n > 1)                      /* which of them is meant? */
 		return refuse(x, p, FAULT_KEY_UNKNOWN);
-	digest = sha256(key);
-	directory_find(worker_directory(x->worker), x->gen->model, &digest,
-		       clock_wall_ms(), &x->arena, &a);
+	directory_find(worker_directory(x->worker), x->gen->model, key, clock_wall_ms(),
+		       &x->arena, &a);
 	x->key_id = a.key_id;
 	if (a.verdict != DIRECTORY_FOUND)
 		return refuse(x, p, faults[a.verdict]);

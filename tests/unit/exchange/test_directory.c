@@ -1,6 +1,7 @@
 #include "tests/unit/exchange/fake_shared.h"
 
 #include "conf/load.h"
+#include "worker/exchange/digests.h"
 
 static struct arena image, said, mine;
 static struct conf_model *model;
@@ -62,9 +63,7 @@ changed(void)
 static enum directory_verdict
 find(const char *key, int64_t now)
 {
-	struct digest d = sha256(str_of(key));
-
-	directory_find(fake_worker.directory, model, &d, now, &mine, &a);
+	directory_find(fake_worker.directory, model, str_of(key), now, &mine, &a);
 	return a.verdict;
 }
 
@@ -154,6 +153,27 @@ change(struct store *s)
 	put_plan(s, "silver", "7/s");
 	put_key(s, "k1", "globex", "gold", KEY_REVOKED, 0);
 }
+
+/* Also when there are more keys than are remembered. */
+START_TEST(digests_are_those_of_their_keys)
+{
+	struct digests *d = digests_new();
+	char key[32];
+
+	for (int round = 0; round < 2; round++)
+		for (int i = 0; i < 40000; i++) {
+			struct str s = { key, (size_t)snprintf(key, sizeof key, "key %d", i) };
+			struct digest is = digests_of(d, s), wanted = sha256(s);
+
+			ck_assert(digest_same(&is, &wanted));
+			is = digests_of(d, s);
+			ck_assert(digest_same(&is, &wanted));
+			wanted.byte[i % 32] ^= 0x10;
+			ck_assert(!digest_same(&is, &wanted));
+		}
+	digests_free(d);
+}
+END_TEST
 
 START_TEST(then_the_store)
 {
@@ -259,6 +279,7 @@ main(void)
 {
 	const TTest *const tests[] = {
 		files_come_first,
+		digests_are_those_of_their_keys,
 		then_the_store,
 		what_is_changed_holds_at_once,
 		the_store_suspends_consumers_of_files,

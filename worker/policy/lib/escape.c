@@ -24,6 +24,32 @@ is_plain(unsigned char c)
 	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
 }
 
+/* The rest of a piece, 1 to 7 bytes; `before` bytes ahead of it were copied as they are. False:
+ * it is to be looked at one by one. */
+static inline bool
+copy_rest(char *out, const char *at, size_t n, size_t before)
+{
+	uint32_t low, high;
+	uint64_t w;
+
+	if (before >= 8 - n) {
+		memcpy(&w, at + n - 8, 8);
+		if (needs_care(w))
+			return false;
+		memcpy(out + n - 8, &w, 8);
+		return true;
+	}
+	if (n < 4)
+		return false;
+	memcpy(&low, at, 4);
+	memcpy(&high, at + n - 4, 4);
+	if (needs_care(low | (uint64_t)high << 32))
+		return false;
+	memcpy(out, &low, 4);
+	memcpy(out + n - 4, &high, 4);
+	return true;
+}
+
 /* Copies what needs no escape from *s to *to; false when it did not fit. */
 static bool
 copy_plain(char **to, char *end, const char **s, const char *stop)
@@ -40,6 +66,11 @@ copy_plain(char **to, char *end, const char **s, const char *stop)
 		memcpy(out, &w, 8);
 		at += 8;
 		out += 8;
+	}
+	if (at < stop && stop - at < 8 && end - out >= stop - at &&
+	    copy_rest(out, at, (size_t)(stop - at), (size_t)(at - *s))) {
+		out += stop - at;
+		at = stop;
 	}
 	while (at < stop && is_plain((unsigned char)*at)) {
 		if (out == end) {

@@ -15,10 +15,28 @@ line_is_token(struct str s)
 	return s.len != 0;
 }
 
+/* Eight bytes at once; a tab, and some others, are to be looked at one by one. */
+static inline bool
+is_plain(const char *at)
+{
+	const uint64_t each = 0x0101010101010101;
+	uint64_t w, del;
+
+	memcpy(&w, at, 8);
+	del = w ^ each * 0x7f;
+	return !((((w - each * 0x20) & ~w) | ((del - each) & ~del)) & each * 0x80);
+}
+
 bool
 line_is_value(struct str s)
 {
-	for (size_t i = 0; i < s.len; i++) {
+	size_t i = 0;
+
+	while (i + 8 <= s.len && is_plain(s.at + i))
+		i += 8;
+	if (i && i < s.len && s.len - i < 8 && is_plain(s.at + s.len - 8))
+		return true;
+	for (; i < s.len; i++) {
 		unsigned char c = (unsigned char)s.at[i];
 
 		if ((c < ' ' && c != '\t') || c == 0x7f)
