@@ -37,20 +37,21 @@ listen_on(const struct sockaddr *to, socklen_t len)
 }
 
 static void
+find_group(struct admin_door *d)
+{
+	struct group *g = *d->group ? getgrnam(d->group) : NULL;
+
+	d->gid = g ? g->gr_gid : (gid_t)-1;
+	if (*d->group && !g)
+		log_warn("admin.socket_group: there is no group \"%s\"", d->group);
+}
+
+static void
 give_to_group(const struct admin_door *d, const char *path)
 {
-	struct group *g;
-
-	if (!*d->group)
-		return;
-	errno = 0;
-	g = getgrnam(d->group);
-	if (!g)
-		log_warn("admin.socket_group: there is no group \"%s\"", d->group);
-	else if (chown(path, (uid_t)-1, g->gr_gid) < 0)
+	if (d->gid != (gid_t)-1 && chown(path, (uid_t)-1, d->gid) < 0)
 		log_warn("admin.socket_group: %s cannot be given to group %s: %s; the "
-			 "gateway's user must be "
-			 "a member of it",
+			 "gateway's user must be a member of it",
 			 path, d->group, strerror(errno));
 }
 
@@ -193,6 +194,7 @@ set_address(struct admin_door *d, struct str address, struct str group)
 	memcpy(d->group, who, sizeof(who));
 	d->said = false;
 	d->since = 0;
+	find_group(d);
 }
 
 static void

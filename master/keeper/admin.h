@@ -17,6 +17,7 @@ struct admin_door {
 	struct listen *listen;          /* NULL: not open */
 	char address[256];              /* path or "127.0.0.1:9901"; empty: not wanted */
 	char group[64];                 /* of the Unix socket */
+	gid_t gid;                      /* its number; -1: none */
 	dev_t dev;                      /* what our name in the file system is, to tell it from that of another */
 	ino_t ino;
 	uint64_t since;                 /* ms when it was first tried; 0: never, or it is open */
@@ -40,7 +41,8 @@ struct admin {
 struct admin_peer {
 	bool unix_socket;
 	bool may;                       /* Unix socket: root, the gateway's own user, members of the group */
-	char who[64];                   /* "uid 0 (root)", "127.0.0.1:4711" */
+	uid_t uid;                      /* Unix socket */
+	char who[64];                   /* "127.0.0.1:4711"; Unix socket: empty until admin_name() */
 };
 
 /* A connection: one request at a time. */
@@ -68,6 +70,8 @@ void admin_accept(struct listen *, int fd, const struct addr *peer);
 
 /* Looks who has connected. */
 void admin_meet(const struct admin_door *, int fd, const struct addr *, struct admin_peer *);
+/* Fills in peer->who: "uid 0 (root)". Asks for the user's name, which may take its time: only when it is needed. */
+void admin_name(struct admin_peer *);
 /* Whether this request may be answered; if not, the answer says why. `writes`: it would change something. */
 bool admin_may(struct admin_conn *, struct api_request *, bool writes);
 

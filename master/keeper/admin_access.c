@@ -1,7 +1,6 @@
 /* Who may. On the Unix socket the kernel says who asks. Over TCP anybody on this machine
  * may read; a browser that was sent here by a page from elsewhere (DNS rebinding,
  * cross-site requests) is told by Host and Origin. */
-#include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,46 +13,54 @@
 enum { GROUPS = 1024 };
 
 static bool
-in_group(int fd, const struct ucred *c, const char *name)
+in_group(int fd, const struct ucred *c, gid_t wanted)
 {
 	gid_t groups[GROUPS];
 	socklen_t len = sizeof(groups);
-	struct group *g = *name ? getgrnam(name) : NULL;
 
-	if (!g)
+	if (wanted == (gid_t)-1)
 		return false;
-	if (c->gid == g->gr_gid)
+	if (c->gid == wanted)
 		return true;
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &len) < 0)
 		return false;
 	for (size_t i = 0; i < len / sizeof(*groups); i++)
-		if (groups[i] == g->gr_gid)
+		if (groups[i] == wanted)
 			return true;
 	return false;
 }
 
 void
-admin_meet(const struct admin_door *d, int fd, const struct addr *from,
-	   struct admin_peer *p)
+admin_meet(const struct admin_door *d, int fd, const struct addr *from, struct admin_peer *p)
 {
 	struct ucred c = { .uid = (uid_t)-1 };
 	socklen_t len = sizeof(c);
-	struct passwd *user;
 	char text[ADDR_TEXT];
 
 	memset(p, 0, sizeof(*p));
 	p->unix_socket = d->unix_socket;
+	p->uid = (uid_t)-1;
 	if (!d->unix_socket) {
-		snprintf(p->who, sizeof(p->who), "%.*s",
-			 (int)(addr_put(text, from) - text), text);
+		snprintf(p->who, sizeof(p->who), "%.*s", (int)(addr_put(text, from) - text),
+			 text);
 		return;
 	}
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &c, &len) < 0)
 		return;
-	user = getpwuid(c.uid);
-	snprintf(p->who, sizeof(p->who), "uid %u%s%.40s%s", c.uid, user ? " (" : "",
+	p->uid = c.uid;
+	p->may = c.uid == 0 || c.uid == geteuid() || in_group(fd, &c, d->gid);
+}
+
+void
+admin_name(struct admin_peer *p)
+{
+	struct passwd *user;
+
+	if (!p->unix_socket || *p->who)
+		return;
+	user = getpwuid(p->uid);
+	snprintf(p->who, sizeof(p->who), "uid %u%s%.40s%s", p->uid, user ? " (" : "",
 		 user ? user->pw_name : "", user ? ")" : "");
-	p->may = c.uid == 0 || c.uid == geteuid() || in_group(fd, &c, d->group);
 }
 
 /* ---- over TCP */
@@ -130,19 +137,20 @@ admin_may(struct admin_conn *c, struct api_request *r, bool writes)
 	enum bearer token;
 
 	if (c->peer.unix_socket) {
+		if (writes || !c->peer.may)
+			admin_name(&c->peer);
+		memcpy(r->who, c->peer.who, sizeof(r->who));
 		if (!c->peer.may)
 			api_problem(r, &c->answer, 403,
-				    "%s may not use this socket: root, the gateway's "
-				    "user and "
-				    "members of admin.socket_group may",
+				    "%s may not use this socket: root, the gateway's user "
+				    "and members of admin.socket_group may",
 				    c->peer.who);
 		return c->peer.may;
 	}
 	if (!host_is_ours(c)) {
-		api_problem(
-			r, &c->answer, 421,
-			"Host must be the address that this listens on, or localhost, "
-			"with its port");
+		api_problem(r, &c->answer, 421,
+			    "Host must be the address that this listens on, or "
+			    "localhost, with its port");
 		return false;
 	}
 	if (!origin_is_ours(c)) {
@@ -159,8 +167,7 @@ admin_may(struct admin_conn *c, struct api_request *r, bool writes)
 	else if (writes && token == BEARER_NONE)
 		api_problem(r, &c->answer, 403,
 			    "admin.token is not set: nothing can be changed over http; "
-			    "use the "
-			    "Unix socket");
+			    "use the Unix socket");
 	else if (token == BEARER_RIGHT)
 		sign(c, r);
 	return c->answer.status == 0;
