@@ -4,7 +4,7 @@
 
 #define EACH(n) (0x0101010101010101u * (n))
 
-/* Eight bytes at once: what differs may differ by 0x20 only, and only where a letter is. */
+/* Eight bytes: what differs may differ by 0x20 only, and only where a letter is. */
 static inline bool
 caseeq8(const char *a, const char *b)
 {

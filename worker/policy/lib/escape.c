@@ -24,8 +24,8 @@ is_plain(unsigned char c)
 	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
 }
 
-/* The rest of a piece, 1 to 7 bytes; `before` bytes ahead of it were copied as they are. False:
- * it is to be looked at one by one. */
+/* The rest of a piece, 1 to 7 bytes; `before` bytes ahead of it were copied as they are.
+ * False: it is to be looked at one by one. */
 static inline bool
 copy_rest(char *out, const char *at, size_t n, size_t before)
 {
