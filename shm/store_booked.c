@@ -2,7 +2,7 @@
 
 #include "shm/store_inside.h"
 
-enum { KEY = 64, ROW = 400 };
+enum { KEY = 64 };
 
 struct booked {
 	struct str key;
@@ -39,7 +39,7 @@ put(struct store *s, MDB_txn *txn, void *arg)
 {
 	const struct booked *b = arg;
 
-	if (!b->key.len || b->key.len > KEY || b->size > ROW)
+	if (!b->key.len || b->key.len > KEY || b->size > BOOKED_MOST)
 		return store_refuse(s, "too long to be booked");
 	return store_put(s, txn, TABLE_BOOKED, b->key, (struct str){ b->from, b->size });
 }
@@ -77,4 +77,37 @@ store_booked_drop(struct store *s, struct str prefix)
 	struct booked b = { .key = prefix };
 
 	return store_write(s, drop, &b);
+}
+
+struct each {
+	struct str prefix;
+	bool (*fn)(void *, struct str key, struct str value);
+	void *arg;
+};
+
+static int
+each(struct store *s, MDB_txn *txn, void *arg)
+{
+	const struct each *e = arg;
+	MDB_val key, value;
+	MDB_cursor *c;
+	int rc = store_cursor(s, txn, TABLE_BOOKED, &c);
+
+	if (rc)
+		return rc;
+	rc = store_seek(c, e->prefix, e->prefix, &key, &value);
+	while (!rc && e->fn(e->arg, (struct str){ key.mv_data, key.mv_size },
+			    (struct str){ value.mv_data, value.mv_size }))
+		rc = store_next(c, e->prefix, &key, &value);
+	mdb_cursor_close(c);
+	return rc;
+}
+
+int
+store_booked_each(struct store *s, struct str prefix,
+		  bool (*fn)(void *, struct str key, struct str value), void *arg)
+{
+	struct each e = { prefix, fn, arg };
+
+	return store_read(s, each, &e) < 0 ? -1 : 0;
 }

@@ -47,10 +47,14 @@ int store_rollups(struct store *, enum usage_level, enum rollup_kind, int64_t fr
  * many, -1. */
 int store_usage_expire(struct store *, enum usage_level, int64_t before, int most);
 
-/* Booked: bytes of the caller's (at most 400) by key (at most 64 bytes). 1, 0: none, or not of this size, -1. */
+enum { BOOKED_MOST = 1900 };            /* bytes: a row lies within a page */
+
+/* Booked: at most BOOKED_MOST bytes of the caller's by a key of at most 64 bytes. 1; 0: none, or not of this size; -1. */
 int store_booked_get(struct store *, struct str key, void *to, size_t size);
 int store_booked_put(struct store *, struct str key, const void *from, size_t size);
 /* Forgets those whose key begins so. */
 int store_booked_drop(struct store *, struct str prefix);
+/* Those whose key begins so, in their order, until fn returns false. No call of the store from within fn. */
+int store_booked_each(struct store *, struct str prefix, bool (*fn)(void *, struct str key, struct str value), void *);
 
 #endif

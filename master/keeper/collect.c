@@ -12,7 +12,6 @@ enum {
 	WHOLE_MS = 30 * 1000,           /* everything is looked at, traffic or not */
 	EXPIRE_MS = 10 * 1000,
 	EXPIRE_MOST = 1000,             /* rows at a time */
-	INSTANCES = 24,                 /* regions whose bookings the store remembers */
 	INSTANCE_DAYS = 7
 };
 
@@ -29,9 +28,9 @@ put_be(char *to, uint64_t n, int bytes)
 }
 
 size_t
-booked_key(const struct collect *c, char kind, uint32_t index, uint32_t life, char *to)
+booked_key(uint64_t instance, char kind, uint32_t index, uint32_t life, char *to)
 {
-	char *at = put_be(to, c->instance, 8);
+	char *at = put_be(to, instance, 8);
 
 	*at++ = kind;
 	at = put_be(at, index, 4);
@@ -66,10 +65,12 @@ collect_free(struct collect *c)
 
 /* ---- regions of which something is booked */
 
-struct instance {
-	uint64_t id;
-	int64_t seen;                   /* seconds since 1970 */
-};
+int
+instances_get(struct store *store, struct instance at[INSTANCES])
+{
+	memset(at, 0, INSTANCES * sizeof(*at));
+	return store_booked_get(store, STR("instances"), at, INSTANCES * sizeof(*at));
+}
 
 static void
 forget_instance(struct store *store, uint64_t id)
@@ -85,13 +86,12 @@ forget_instance(struct store *store, uint64_t id)
 static int
 introduce(struct collect *c, struct store *store)
 {
-	struct instance i[INSTANCES + 1] = { { 0 } };
-	struct str key = STR("instances");
-	size_t size = sizeof(i[0]) * INSTANCES, last = 0, n = 0;
+	struct instance i[INSTANCES];
+	size_t last = 0, n = 0;
 
 	if (c->introduced)
 		return 0;
-	if (store_booked_get(store, key, i, size) < 0)
+	if (instances_get(store, i) < 0)
 		return -1;
 	while (n < INSTANCES && i[n].id && i[n].id != c->instance)
 		n++;
@@ -112,7 +112,7 @@ introduce(struct collect *c, struct store *store)
 		else if (was.id)
 			i[to++] = was;
 	}
-	return store_booked_put(store, key, i, size) < 0 ? -1 : 1;
+	return store_booked_put(store, STR("instances"), i, sizeof(i)) < 0 ? -1 : 1;
 }
 
 /* ---- the transaction */
@@ -310,7 +310,8 @@ collect_second(struct keeper *k)
 
 	c->turn++;
 	if (!whole && !c->failed && now > c->active_at + AFTER_MS &&
-	    !records_pending(c->records) && !series_pending(c->series)) {
+	    !c->meters->pending && !records_pending(c->records) &&
+	    !series_pending(c->series)) {
 		expire_some(c);
 		return;
 	}

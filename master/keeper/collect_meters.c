@@ -2,46 +2,11 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "master/keeper/collect.h"
 
 enum {
-	REST_MS = 60 * 1000,            /* without a request: may be taken out, if room is short … */
-	REST_LONG_MS = 3600 * 1000,     /* … and anyhow */
-	RETIRE_MOST = 1024,             /* begun in a second, in each table */
-};
-
-struct meter_known {                    /* what we know of an entry of the table */
-	struct usage_sum booked;
-	uint32_t life;
-	bool known;
-	uint64_t used_at;               /* ms: it was seen to move */
-	uint64_t marked_at;             /* ms: its retirement has begun; 0: no */
-};
-
-struct change {
-	uint32_t entry;
-	struct usage_sum now;
-};
-
-struct rest {                           /* the same of an entry of inflight */
-	uint64_t used_at, marked_at;
-};
-
-struct meters_book {
-	struct collect *collect;
-	struct ledger *ledger;
-	struct meter_known *known;      /* by entry */
-	struct rest *inflight;          /* by entry */
-	struct change *changed;         /* by this transaction */
-	uint32_t nchanged, room;
-	struct gone {
-		uint32_t entry, life;
-	} *gone;                        /* taken out: nobody asks any more what was booked of them */
-	uint32_t ngone, gone_room;
-	uint32_t dropped;               /* of those, by this transaction */
-	uint32_t used;                  /* entries in use, when last looked at */
-	uint32_t marked;                /* whose retirement is under way */
+	AT_ONCE = 256,                  /* meters that are booked each second; of more, a part … */
+	PARTS = 60                      /* … so that each has its turn in a minute */
 };
 
 /* Zeroed memory that costs nothing until it is used. */
@@ -72,19 +37,31 @@ meters_free(struct meters_book *b)
 {
 	free(b->known);
 	free(b->inflight);
-	free(b->changed);
+	free(b->changes);
 	free(b->gone);
 	free(b);
 }
 
-static bool
-in_use(const struct meters_book *b, uint32_t table)
+void *
+meters_more(void *array, uint32_t n, uint32_t *room, size_t size)
+{
+	if (n < *room)
+		return array;
+	*room = *room ? *room * 2 : 256;
+	array = realloc(array, *room * size);
+	if (!array)
+		abort();
+	return array;
+}
+
+bool
+meters_in_use(const struct meters_book *b, uint32_t table)
 {
 	return b->collect->keeper->shared.control->tables & table;
 }
 
-static void
-read_meter(const struct meters_book *b, uint32_t entry, struct usage_sum *sum)
+void
+meters_read(const struct meters_book *b, uint32_t entry, struct usage_sum *sum)
 {
 	const struct meter *m = ledger_value(b->ledger, entry);
 
@@ -104,9 +81,8 @@ more(uint64_t now, uint64_t before, bool *any)
 	return now - before;
 }
 
-/* What has been added; false: nothing. */
-static bool
-difference(struct usage_sum *d, const struct usage_sum *now, const struct usage_sum *before)
+bool
+meters_difference(struct usage_sum *d, const struct usage_sum *now, const struct usage_sum *before)
 {
 	bool any = false;
 
@@ -118,135 +94,198 @@ difference(struct usage_sum *d, const struct usage_sum *now, const struct usage_
 	return any;
 }
 
-/* Room for one more of `n`. */
-static void *
-one_more(void *array, uint32_t n, uint32_t *room, size_t size)
+void
+meters_row(struct meter_row *row, const struct usage_sum *sum, struct str name)
 {
-	if (n < *room)
-		return array;
-	*room = *room ? *room * 2 : 256;
-	array = realloc(array, *room * size);
-	if (!array)
-		abort();
-	return array;
+	memset(row, 0, sizeof(*row));
+	row->sum = *sum;
+	row->name_len = (uint32_t)name.len;
+	memcpy(row->name, name.at, name.len);
 }
 
-static void
-remember(struct meters_book *b, uint32_t entry, const struct usage_sum *now)
-{
-	b->changed = one_more(b->changed, b->nchanged, &b->room, sizeof(*b->changed));
-	b->changed[b->nchanged++] = (struct change){ entry, *now };
-}
+/* ---- what has changed */
 
-static void
-rollup(struct meters_book *b, struct str consumer, const struct usage_sum *d,
-       struct rollup_sum *r)
-{
-	memset(r, 0, sizeof(*r));
-	for (int i = 0; i < METER_CLASSES; i++) {
-		r->requests += d->of[i].requests;
-		r->in += d->of[i].in;
-		r->out += d->of[i].out;
-		/* The first class is that of no answer; there is no 1xx at the end of a request. */
-		r->status[i] += i ? d->of[i].requests : 0;
-	}
-	series_consumer(b->collect->series, consumer, r);
-}
-
-/* 1: booked; 0: nothing new; -1. */
+/* What is booked of it, as the store has it. */
 static int
-book_entry(struct meters_book *b, struct store *store, uint32_t entry, struct str name)
+know(struct meters_book *b, struct store *store, uint32_t entry, struct meter_known *k)
 {
-	struct meter_known *k = &b->known[entry];
 	uint32_t life = ledger_life(b->ledger, entry);
-	int64_t at = b->collect->at;
-	struct str consumer, service, key;
-	struct usage_sum now, d;
-	struct rollup_sum r;
-	char bytes[24];
+	struct meter_row row;
+	char key[24];
 	int got;
 
-	key = (struct str){ bytes, booked_key(b->collect, 'm', entry, life, bytes) };
-	if (!k->known || k->life != life) {
-		*k = (struct meter_known){ .life = life, .used_at = clock_ms() };
-		got = store_booked_get(store, key, &k->booked, sizeof(k->booked));
-		if (got < 0)
-			return -1;
-		if (!got)
-			memset(&k->booked, 0, sizeof(k->booked));
-		k->known = true;
-	}
-	read_meter(b, entry, &now);
-	if (!difference(&d, &now, &k->booked))
+	if (k->known && k->life == life)
 		return 0;
-	k->used_at = clock_ms();
-	meter_split(name, &consumer, &service);
-	rollup(b, consumer, &d, &r);
-	if (store_usage_add(store, at, consumer, service, &d) < 0 ||
-	    (consumer.len && store_rollup_add(store, at, ROLLUP_CONSUMER, consumer, &r) < 0) ||
-	    store_booked_put(store, key, &now, sizeof(now)) < 0)
+	*k = (struct meter_known){ .life = life, .used_at = clock_ms() };
+	got = store_booked_get(store, (struct str){ key, booked_key(b->collect->instance, 'm', entry, life, key) },
+			       &row, sizeof(row));
+	if (got < 0)
 		return -1;
-	remember(b, entry, &now);
-	return 1;
+	if (got)
+		k->booked = row.sum;
+	k->stored = got;
+	k->known = true;
+	return 0;
 }
 
 static int
-drop_gone(struct meters_book *b, struct store *store)
+look(struct meters_book *b, struct store *store)
 {
-	for (b->dropped = 0; b->dropped < b->ngone; b->dropped++) {
-		struct gone g = b->gone[b->dropped];
-		char key[24];
+	struct usage_sum now, d;
 
-		if (store_booked_drop(store, (struct str){ key, booked_key(b->collect, 'm', g.entry,
-									   g.life, key) }) < 0)
+	b->used = b->nchanges = 0;
+	for (uint32_t i = 0; i < b->ledger->count; i++) {
+		struct meter_known *k = &b->known[i];
+
+		if (!ledger_name(b->ledger, i).len)
+			continue;
+		b->used++;
+		if (know(b, store, i, k) < 0)
 			return -1;
+		meters_read(b, i, &now);
+		if (!meters_difference(&d, &now, &k->booked))
+			continue;
+		b->changes = meters_more(b->changes, b->nchanges, &b->room, sizeof(*b->changes));
+		b->changes[b->nchanges++] = (struct meter_change){ .entry = i, .now = now };
 	}
-	return b->dropped != 0;
+	return 0;
+}
+
+/* A minute has ended: what was used in it is booked in it, though later. */
+static void
+mark_edge(struct meters_book *b)
+{
+	int64_t minute = b->collect->at / 60;
+
+	for (uint32_t i = 0; b->minute && b->minute < minute && i < b->nchanges; i++) {
+		struct meter_known *k = &b->known[b->changes[i].entry];
+
+		if (k->edge_at)
+			continue;
+		k->edge = b->changes[i].now;
+		k->edge_at = b->minute * 60 + 59;
+	}
+	b->minute = minute;
+}
+
+/* ---- booking */
+
+static int
+add(struct meters_book *b, struct store *store, int64_t at, struct str name, const struct usage_sum *d)
+{
+	struct str consumer, service;
+	struct rollup_sum r;
+
+	meter_split(name, &consumer, &service);
+	if (store_usage_add(store, at, consumer, service, d) < 0)
+		return -1;
+	if (!consumer.len)
+		return 0;
+	memset(&r, 0, sizeof(r));
+	for (int i = 0; i < METER_CLASSES; i++) {
+		r.requests += d->of[i].requests;
+		r.in += d->of[i].in;
+		r.out += d->of[i].out;
+		/* The first class is that of no answer; there is no 1xx at the end of a request. */
+		r.status[i] += i ? d->of[i].requests : 0;
+	}
+	series_consumer(b->collect->series, consumer, &r);
+	return store_rollup_add(store, at, ROLLUP_CONSUMER, consumer, &r);
+}
+
+static int
+put_row(struct meters_book *b, struct store *store, uint32_t entry, const struct usage_sum *sum)
+{
+	struct meter_row row;
+	char key[24];
+	size_t len = booked_key(b->collect->instance, 'm', entry, b->known[entry].life, key);
+
+	meters_row(&row, sum, ledger_name(b->ledger, entry));
+	return store_booked_put(store, (struct str){ key, len }, &row, sizeof(row));
+}
+
+static int
+book(struct meters_book *b, struct store *store, struct meter_change *c)
+{
+	struct meter_known *k = &b->known[c->entry];
+	struct str name = ledger_name(b->ledger, c->entry);
+	const struct usage_sum *from = &k->booked;
+	struct usage_sum d;
+
+	if (k->edge_at && meters_difference(&d, &k->edge, from)) {
+		if (add(b, store, k->edge_at, name, &d) < 0)
+			return -1;
+		from = &k->edge;
+	}
+	if (meters_difference(&d, &c->now, from) && add(b, store, b->collect->at, name, &d) < 0)
+		return -1;
+	c->booked = true;
+	return put_row(b, store, c->entry, &c->now);
+}
+
+static bool
+is_due(const struct meters_book *b, uint32_t entry)
+{
+	return b->collect->all || b->nchanges <= AT_ONCE ||
+	       entry % PARTS == b->collect->turn % PARTS;
 }
 
 int
 meters_book(struct meters_book *b, struct store *store)
 {
-	int wrote;
+	int recovered = journal_recover(b, store), gone, journal;
 
-	b->used = 0;
-	if (!in_use(b, TABLE_METERS))
-		return 0;
-	wrote = drop_gone(b, store);
-	if (wrote < 0)
+	if (recovered < 0)
 		return -1;
-	for (uint32_t i = 0; i < b->ledger->count; i++) {
-		struct str name = ledger_name(b->ledger, i);
-		int rc;
+	if (!meters_in_use(b, TABLE_METERS))
+		return recovered;
+	gone = retire_book(b, store);
+	if (gone < 0 || look(b, store) < 0)
+		return -1;
+	mark_edge(b);
+	b->pending = false;
+	for (uint32_t i = 0; i < b->nchanges; i++) {
+		struct meter_change *c = &b->changes[i];
 
-		if (!name.len)
+		if (is_due(b, c->entry)) {
+			if (book(b, store, c) < 0)
+				return -1;
 			continue;
-		b->used++;
-		rc = book_entry(b, store, i, name);
-		if (rc < 0)
+		}
+		b->pending = true;
+		/* The journal has numbers only: whose they are must be known before. */
+		if (!b->known[c->entry].stored &&
+		    put_row(b, store, c->entry, &b->known[c->entry].booked) < 0)
 			return -1;
-		wrote |= rc;
 	}
-	return wrote;
+	journal = journal_write(b, store);
+	return journal < 0 ? -1 : recovered | gone | journal | (b->nchanges != 0);
 }
 
 void
 meters_done(struct meters_book *b)
 {
-	for (uint32_t i = 0; i < b->nchanged; i++)
-		b->known[b->changed[i].entry].booked = b->changed[i].now;
-	b->nchanged = 0;
-	if (b->dropped)
-		memmove(b->gone, b->gone + b->dropped,
-			(b->ngone - b->dropped) * sizeof(*b->gone));
-	b->ngone -= b->dropped;
-	b->dropped = 0;
+	for (uint32_t i = 0; i < b->nchanges; i++) {
+		struct meter_known *k = &b->known[b->changes[i].entry];
+
+		if (meters_difference(&(struct usage_sum){ 0 }, &b->changes[i].now, &k->booked))
+			k->used_at = clock_ms();
+		k->stored = true;
+		if (!b->changes[i].booked)
+			continue;
+		k->booked = b->changes[i].now;
+		k->edge_at = 0;
+	}
+	b->nchanges = 0;
+	b->pieces = b->pieces_now;
+	b->recovered = true;
+	retire_done(b);
 }
 
 void
 meters_undo(struct meters_book *b)
 {
-	b->nchanged = 0;
+	b->nchanges = 0;
 	b->dropped = 0;
 }
 
@@ -254,115 +293,14 @@ void
 meters_forget(struct meters_book *b)
 {
 	meters_undo(b);
-	if (in_use(b, TABLE_INFLIGHT))
+	b->recovered = false;
+	b->pieces = 0;
+	if (meters_in_use(b, TABLE_INFLIGHT))
 		ledger_mend(&b->collect->keeper->shared.inflight.ledger);
-	if (!in_use(b, TABLE_METERS))
+	if (!meters_in_use(b, TABLE_METERS))
 		return;
 	ledger_mend(b->ledger);
 	for (uint32_t i = 0; i < b->ledger->count; i++)
 		if (ledger_name(b->ledger, i).len)
 			b->known[i].known = false;
-}
-
-/* ---- what rests is taken out, so that there is room for others */
-
-/* Every worker that lives has begun another turn since: none is between looking an entry up
- * and counting in it. */
-static bool
-all_turned(const struct shared *s, uint64_t since)
-{
-	for (int i = 0; i < SLOTS_MAX; i++) {
-		const struct slot *w = &s->slots->row[i];
-
-		if (row_of_worker(s, i) && w->heartbeat <= since && slot_alive(w))
-			return false;
-	}
-	return true;
-}
-
-static bool
-rests(uint64_t used_at, uint32_t used, uint32_t count)
-{
-	return clock_ms() > used_at + (used > count / 4 ? REST_MS : REST_LONG_MS);
-}
-
-/* Only what has been booked to the last byte may go; what comes at the last moment takes the mark off. */
-static void
-remove_meter(struct meters_book *b, uint32_t entry)
-{
-	struct meter_known *k = &b->known[entry];
-	struct usage_sum now, d;
-
-	k->marked_at = 0;
-	read_meter(b, entry, &now);
-	if (!k->known || difference(&d, &now, &k->booked) || !ledger_remove(b->ledger, entry))
-		return;
-	b->gone = one_more(b->gone, b->ngone, &b->gone_room, sizeof(*b->gone));
-	b->gone[b->ngone++] = (struct gone){ entry, k->life };
-	*k = (struct meter_known){ .known = false };
-}
-
-static void
-retire_meters(struct meters_book *b)
-{
-	uint32_t begun = 0, marked = 0, used = 0;
-
-	for (uint32_t i = 0; i < b->ledger->count; i++) {
-		struct meter_known *k = &b->known[i];
-
-		if (!ledger_name(b->ledger, i).len)
-			continue;
-		used++;
-		if (k->marked_at && all_turned(&b->collect->keeper->shared, k->marked_at))
-			remove_meter(b, i);
-		else if (!k->marked_at && k->known && begun < RETIRE_MOST &&
-			 rests(k->used_at, b->used, b->ledger->count) &&
-			 ledger_retire(b->ledger, i)) {
-			k->marked_at = clock_ms();
-			begun++;
-		}
-		marked += k->marked_at != 0;
-	}
-	b->used = used;
-	b->marked += marked;
-}
-
-static void
-retire_inflight(struct meters_book *b)
-{
-	struct shared *s = &b->collect->keeper->shared;
-	struct ledger *l = &s->inflight.ledger;
-	uint32_t begun = 0, used = 0;
-
-	for (uint32_t i = 0; i < l->count; i++)
-		used += ledger_name(l, i).len != 0;
-	for (uint32_t i = 0; used && i < l->count; i++) {
-		struct rest *r = &b->inflight[i];
-
-		if (!ledger_name(l, i).len) {
-			continue;
-		} else if (!r->used_at || inflight_sum(&s->inflight, i)) {
-			*r = (struct rest){ .used_at = clock_ms() };
-		} else if (r->marked_at && all_turned(s, r->marked_at)) {
-			if (inflight_sum(&s->inflight, i) == 0)
-				ledger_remove(l, i);
-			*r = (struct rest){ 0 };
-		} else if (!r->marked_at && begun < RETIRE_MOST &&
-			   rests(r->used_at, used, l->count) && ledger_retire(l, i)) {
-			r->marked_at = clock_ms();
-			begun++;
-		}
-		b->marked += r->marked_at != 0;
-	}
-}
-
-bool
-meters_retire(struct meters_book *b)
-{
-	b->marked = 0;
-	if (in_use(b, TABLE_METERS))
-		retire_meters(b);
-	if (in_use(b, TABLE_INFLIGHT))
-		retire_inflight(b);
-	return b->marked != 0;
 }

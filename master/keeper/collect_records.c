@@ -146,7 +146,7 @@ book_row(struct records_book *b, struct store *store, int row, int64_t *left)
 	const struct ring *ring = ring_of(s->rings, row);
 	uint64_t at, lost;
 	char key[24];
-	size_t len = booked_key(b->collect, 'k', (uint32_t)row, 0, key);
+	size_t len = booked_key(b->collect->instance, 'k', (uint32_t)row, 0, key);
 	int size = -1, wrote = 0;
 
 	if (!b->known[row]) {

@@ -133,9 +133,11 @@ sample_consumer(struct series_book *b, struct str name, uint64_t us)
 		s = ARENA_NEW(&b->arena, struct consumer_sample);
 		map_put(&b->consumers, &b->arena, arena_str(&b->arena, name), s);
 	}
+	if (s->looked >= UINT16_MAX)
+		return;
 	s->looked++;
 	s->us += us;
-	s->histogram[bucket] += s->histogram[bucket] < UINT16_MAX;
+	s->histogram[bucket]++;
 }
 
 void
@@ -158,7 +160,7 @@ series_consumer(struct series_book *b, struct str consumer, struct rollup_sum *s
 
 	if (!s || !s->looked)
 		return;
-	sum->us = (uint64_t)((double)s->us * records_factor(b->collect->records));
+	sum->us = (uint64_t)((double)s->us / (double)s->looked * (double)sum->requests);
 	for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++)
 		sum->histogram[i] = s->histogram[i];
 	/* Lost with a transaction that fails: it is a sample, and the next one brings more. */
@@ -176,7 +178,7 @@ is_due(const struct series_book *b, uint32_t i, uint32_t busy)
 static struct str
 key_of(const struct series_book *b, uint32_t i, char *to)
 {
-	return (struct str){ to, booked_key(b->collect, 's', i, 0, to) };
+	return (struct str){ to, booked_key(b->collect->instance, 's', i, 0, to) };
 }
 
 /* What is booked of it, as the store has it. -1: it cannot be read. */

@@ -2,6 +2,7 @@
 import csv
 import hashlib
 import io
+import itertools
 import os
 import signal
 import threading
@@ -45,7 +46,8 @@ def usage(g, **query):
 
 
 def requests(g, consumer):
-    return usage(g, consumer=consumer)["total"]["requests"]
+    """`consumer` "": of all together."""
+    return usage(g, **({"consumer": consumer} if consumer else {}))["total"]["requests"]
 
 
 def settled(g, consumer):
@@ -63,8 +65,9 @@ def settled(g, consumer):
 class Spender:
     """A client of a consumer that asks without pause. `good`: whole answers; `torn`: requests of which nobody knows."""
 
-    def __init__(self, g, consumer, pause=0):
+    def __init__(self, g, consumer, pause=0, names=None):
         self.g, self.consumer, self.pause = g, consumer, pause
+        self.names = itertools.cycle(names or [consumer])
         self.good = self.torn = 0
         self.when = []                  # monotonic times of the answers
         self.stop = threading.Event()
@@ -78,7 +81,7 @@ class Spender:
                 with Client(self.g.port) as c:
                     while not self.stop.is_set():
                         sent = True
-                        r = c.get("/", headers=[("X-API-Key", key_of(self.consumer))])
+                        r = c.get("/", headers=[("X-API-Key", key_of(next(self.names)))])
                         sent = False
                         assert r.status == 200, r
                         self.good += 1
@@ -99,6 +102,14 @@ class Spender:
 
 def spend(g, names=NAMES, each=2, **kw):
     return [Spender(g, n, **kw) for n in names for _ in range(each)]
+
+
+CROWD = ["c%03d" % i for i in range(700)]
+
+
+def crowd(g, n=4, **kw):
+    """So many consumers that they are not booked each second."""
+    return [Spender(g, "", names=CROWD[i::n], **kw) for i in range(n)]
 
 
 def end(spenders):
@@ -276,30 +287,57 @@ def test_stop_books_the_last_request(gateway, origin):
     assert requests(g, "acme") == 7
 
 
+def cut_power(g, spenders):
+    """Everything is killed at once and memory is gone. What the clients counted, and what of it came more than a
+    second (and what it takes to write) before."""
+    g.stable = False
+    for pid in [g.master] + g.children():
+        os.kill(pid, signal.SIGKILL)
+    cut = time.monotonic()
+    g.proc.wait()
+    counted = end(spenders)
+    wait_for(lambda: not any(alive(p) for p in g.all_pids()), "the end of all")
+    os.unlink(g.path("run", "region"))
+    g.start()
+    g.wait_admin()
+    early = {n: sum(1 for s in spenders if s.consumer == n for t in s.when if t < cut - 1.5) for n in counted}
+    return counted, early
+
+
 @pytest.mark.slow
-def test_power_cut(gateway, origin):
-    """Everything is killed at once and memory is gone: at most the last second is missing, nothing is there twice."""
-    g = start(gateway, origin(), workers=2)
-    before = {n: 0 for n in NAMES}
+@pytest.mark.parametrize("who", ["few", "many"])
+def test_power_cut(gateway, origin, who):
+    """At most the last second is missing, nothing is there twice."""
+    g = start(gateway, origin(), names=NAMES if who == "few" else CROWD, workers=2)
+    before = {n: 0 for n in NAMES + [""]}
     for _ in range(3):
-        spenders = spend(g, pause=0.002)
+        spenders = spend(g, pause=0.002) if who == "few" else crowd(g)
         time.sleep(2.6)
-        g.stable = False
-        for pid in [g.master] + g.children():
-            os.kill(pid, signal.SIGKILL)
-        cut = time.monotonic()
-        g.proc.wait()
-        counted = end(spenders)
-        wait_for(lambda: not any(alive(p) for p in g.all_pids()), "the end of all")
-        os.unlink(g.path("run", "region"))
-        g.start()
-        g.wait_admin()
+        counted, early = cut_power(g, spenders)
         for name, (good, torn) in counted.items():
-            # A second, and what it takes to write.
-            early = sum(1 for s in spenders if s.consumer == name for t in s.when if t < cut - 1.4)
             got = settled(g, name)
-            assert before[name] + early <= got <= before[name] + good + torn, (name, before[name], early, got, good, torn)
+            assert before[name] + early[name] <= got <= before[name] + good + torn, (
+                name, before[name], early[name], got, good, torn)
             before[name] = got
+
+
+@pytest.mark.slow
+def test_many_consumers_and_kills(gateway, origin):
+    """Each of them has what it asked for."""
+    g = start(gateway, origin(), names=CROWD, workers=2)
+    spenders = crowd(g)
+    for i in range(5):
+        time.sleep(0.7)
+        g.kill_keeper()
+    time.sleep(1)
+    counted = end(spenders)[""]
+    assert counted[1] == 0
+    assert settled(g, "") == counted[0]
+    got = {u["consumer"]: u["requests"] for u in usage(g)["usage"]}
+    for i, s in enumerate(spenders):
+        mine = CROWD[i::len(spenders)]
+        for k, name in enumerate(mine):
+            assert got[name] == s.good // len(mine) + (k < s.good % len(mine)), name
 
 
 def test_an_idle_gateway_writes_nothing(gateway, origin):
