@@ -18,21 +18,19 @@ enum { WORKERS = 3, CONSUMERS = 40, MOST = 2, QUOTA = 3000, LATER = 30000000 };
 
 /* What a worker did, and what it began: one more for each time that it was killed. */
 struct done {
-	_Atomic uint64_t began, added, bytes;
+	_Atomic uint64_t began, added;
 	_Atomic uint64_t limited, quota;
 	_Atomic uint64_t turns;
-	uint64_t spare[10];
+	_Atomic uint64_t inside;        /* holds the key with a limit of MOST */
+	uint64_t spare[2];
 };
 
 struct truth {
 	struct done worker[WORKERS];
-	_Atomic uint64_t deaths; /* a worker's, each of which may hide one of each */
-	_Atomic int64_t
-		inside; /* of the key with a limit of MOST, those of the dead included */
-	_Atomic uint64_t exceeded;
-	uint64_t booked;                /* requests, by the keeper */
-	uint64_t booked_bytes;
-	_Atomic uint64_t taken_out;
+	_Atomic uint64_t deaths;        /* each of them may hide one of each */
+	_Atomic uint64_t exceeded;      /* times that too many were inside */
+	uint64_t booked, booked_bytes;  /* by the keeper */
+	uint64_t taken_out;
 };
 
 static char path[64];
@@ -75,6 +73,7 @@ turn(int me, uint64_t n)
 	struct str name = STR("hot");
 	struct siphash hot = cells_key(shared.cells, 1, name);
 	struct inflight_answer a;
+	uint64_t inside = 0;
 	char buf[16];
 	/* Others, after a while: those before can be taken out, and come again. */
 	int len = snprintf(buf, sizeof(buf), "c%u",
@@ -94,9 +93,12 @@ turn(int me, uint64_t n)
 			  ledger_key(&shared.inflight.ledger, name), name, MOST);
 	if (a.verdict != INFLIGHT_TAKEN)
 		return;
-	if (atomic_fetch_add(&truth->inside, 1) + 1 > MOST + (int64_t)truth->deaths)
+	d->inside = 1;
+	for (int i = 0; i < WORKERS; i++)
+		inside += truth->worker[i].inside;
+	if (inside > MOST)
 		truth->exceeded++;
-	atomic_fetch_sub(&truth->inside, 1);
+	d->inside = 0;
 	inflight_give(&shared.inflight, me + 1, a.entry);
 }
 
@@ -188,6 +190,7 @@ START_TEST(killed_at_any_moment)
 		kill(pid[victim], SIGKILL);
 		waitpid(pid[victim], NULL, 0);
 		truth->deaths++;
+		truth->worker[victim].inside = 0;
 		inflight_clear(&shared.inflight, victim + 1);
 		pid[victim] = start_worker(victim);
 	}
@@ -209,9 +212,9 @@ START_TEST(killed_at_any_moment)
 	bytes += truth->booked_bytes;
 	printf("%llu requests, %llu deaths, %llu meters taken out\n", (unsigned long long)began,
 	       (unsigned long long)truth->deaths, (unsigned long long)truth->taken_out);
-	ck_assert_uint_gt(truth->deaths, 20);
+	ck_assert_uint_gt(truth->deaths, 5);
 	ck_assert_uint_gt(began, 10000);
-	ck_assert_uint_gt(truth->taken_out, 100);
+	ck_assert_uint_gt(truth->taken_out, 50);
 	/* Meters: what was added is there, and what a dead worker had begun may be. */
 	ck_assert_uint_ge(requests, added);
 	ck_assert_uint_le(requests, began);
