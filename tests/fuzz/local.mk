@@ -48,3 +48,8 @@ FUZZ_TARGETS += tests/fuzz/fuzz_consumers
 tests_fuzz_fuzz_consumers_SOURCES = tests/fuzz/fuzz_consumers.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_consumers_LDADD = $(LIBS_conf)
 tests_fuzz_fuzz_consumers_LDFLAGS = $(LINK_FUZZ)
+
+FUZZ_TARGETS += tests/fuzz/fuzz_admin
+tests_fuzz_fuzz_admin_SOURCES = tests/fuzz/fuzz_admin.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_admin_LDADD = $(LIBS_master)
+tests_fuzz_fuzz_admin_LDFLAGS = $(LINK_FUZZ)

@@ -32,3 +32,7 @@ check_PROGRAMS += tests/unit/master/test_query
 tests_unit_master_test_query_SOURCES = tests/unit/master/test_query.c
 tests_unit_master_test_query_LDADD = $(UNIT_LIBS_master)
 TESTS += tests/unit/master/test_query
+check_PROGRAMS += tests/unit/master/test_api
+tests_unit_master_test_api_SOURCES = tests/unit/master/test_api.c
+tests_unit_master_test_api_LDADD = $(UNIT_LIBS_master)
+TESTS += tests/unit/master/test_api
