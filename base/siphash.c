@@ -53,14 +53,22 @@ siphash(const uint64_t key[2], uint64_t more, struct str bytes)
 	};
 	uint64_t word, last = (uint64_t)(bytes.len + sizeof(more)) << 56;
 	struct siphash out;
+	const char *at = bytes.at ? bytes.at : "", *end = at + bytes.len;
+	size_t rest = bytes.len % sizeof(word);
 
 	take(&s, more);
-	for (; bytes.len >= sizeof(word); bytes = str_from(bytes, sizeof(word))) {
-		memcpy(&word, bytes.at, sizeof(word));
+	for (; at < end - rest; at += sizeof(word)) {
+		memcpy(&word, at, sizeof(word));
 		take(&s, word);
 	}
-	for (size_t i = 0; i < bytes.len; i++)
-		last |= (uint64_t)(unsigned char)bytes.at[i] << 8 * i;
+	/* The last eight bytes at once, where there are eight. */
+	if (rest && bytes.len > sizeof(word)) {
+		memcpy(&word, end - sizeof(word), sizeof(word));
+		last |= word >> (64 - 8 * rest);
+	} else {
+		for (size_t i = 0; i < rest; i++)
+			last |= (uint64_t)(unsigned char)at[i] << 8 * i;
+	}
 	take(&s, last);
 	s.v2 ^= 0xee;
 	out.low = finish(&s);

@@ -2,18 +2,17 @@
 
 enum { FIRST_ROOM = 32 };
 
-static bool
-same_name(const struct header *h, enum token t, struct str name)
-{
-	return h->token == t && (t != TOKEN_OTHER || str_caseeq(h->name, name));
-}
-
 static struct header *
 find_from(const struct headers *h, uint32_t i, enum token t, struct str name)
 {
-	for (; i < h->n; i++)
-		if (!h->at[i].gone && same_name(&h->at[i], t, name))
-			return &h->at[i];
+	for (; i < h->n; i++) {
+		struct header *at = &h->at[i];
+
+		if (at->token != t || at->gone)
+			continue;
+		if (t != TOKEN_OTHER || str_caseeq(at->name, name))
+			return at;
+	}
 	return NULL;
 }
 
