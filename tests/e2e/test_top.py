@@ -316,6 +316,13 @@ def test_resizes(gw, top):
         t.wait(r"^all/a +[1-9]")
 
 
+def test_a_resize_is_seen_at_once(gw, top):
+    t = top(gw, "-d", "600", width=120, height=40)
+    time.sleep(0.5)                     # past the first two looks
+    t.resize(60, 12)
+    wait_for(lambda: t.lines()[-1].startswith("q quit") and t.lines()[0].startswith("postern"), "a screen of 60x12")
+
+
 def test_narrow_and_low(gw, top):
     with Traffic(gw, "/a", "/none"):
         t = top(gw, "-d", "0.2", "-p", "routes", width=40, height=10)
