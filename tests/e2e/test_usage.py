@@ -357,3 +357,24 @@ def test_an_idle_gateway_writes_nothing(gateway, origin):
     assert (written(), os.stat(g.path("state", "state")).st_mtime_ns) == (before, at)
     with open("/proc/%d/stat" % keeper) as f:
         assert sum(map(int, f.read().rsplit(")", 1)[1].split()[11:13])) - ticks <= 4    # of 400
+
+
+# ---- limits
+
+def test_limits_after_a_power_cut(gateway, origin):
+    """What is used up stays used up: quotas and long windows are kept by the checkpoint of each second."""
+    service = ('policies = ( { type = "api-key"; },'
+               ' { type = "rate-limit"; rate = "10/day"; burst = 10; by = "{header.x-who}"; },'
+               ' { type = "quota"; quota = "20/month"; by = "{consumer}"; } );')
+    g = start(gateway, origin(), names=NAMES, workers=2, service=service)
+
+    def statuses(n, who):
+        return [g.get("/", headers=[("X-API-Key", key_of("acme")), ("X-Who", who)]).status for _ in range(n)]
+    assert statuses(9, "a") == [200] * 9
+    assert statuses(3, "b") == [200] * 3
+    time.sleep(2.5)
+    cut_power(g, [])
+    # Ten of a in a day, and 20 of acme in a month: one more of a, and then of b until there are 20.
+    assert statuses(3, "a") == [200, 429, 429]
+    assert statuses(7, "b") == [200] * 7
+    assert statuses(2, "c") == [429, 429]
