@@ -193,30 +193,25 @@ store_rollups(struct store *s, enum usage_level level, enum rollup_kind kind,
 	return store_read(s, walk, &w) < 0 ? -1 : 0;
 }
 
+/* The middle of the bucket: between its ends one knows nothing, and from there nothing is
+ * further than half. */
 uint64_t
 rollup_quantile(const struct rollup_sum *sum, double share)
 {
-	uint64_t all = 0, before = 0;
-	double wanted;
+	uint64_t all = 0, below = 0;
 
 	for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++)
 		all += sum->histogram[i];
-	if (!all)
-		return 0;
-	wanted = share * (double)all;
 	for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++) {
-		uint64_t n = sum->histogram[i];
+		uint64_t low = histogram_floor(i);
 
-		if (n && (double)(before + n) >= wanted) {
-			double low = (double)histogram_floor(i);
-			double width = i + 1 < HISTOGRAM_BUCKETS
-					       ? (double)histogram_floor(i + 1) - low
-					       : 0;
-			double into = (wanted - (double)before) / (double)n;
-
-			return (uint64_t)(low + width * (into > 0 ? into : 0));
-		}
-		before += n;
+		below += sum->histogram[i];
+		if (!sum->histogram[i] || (double)below < share * (double)all)
+			continue;
+		/* The last bucket has no end. */
+		return i + 1 < HISTOGRAM_BUCKETS
+			       ? low + (histogram_floor(i + 1) - 1 - low) / 2
+			       : low;
 	}
-	return histogram_floor(HISTOGRAM_BUCKETS - 1);
+	return 0;
 }

@@ -226,12 +226,14 @@ START_TEST(a_file_of_the_first_release_is_ours)
 	/* … the writer makes it, and the reader sees it without opening again. */
 	pid_t child = fork();
 
+	ck_assert_int_ge(child, 0);
 	if (!child) {
 		struct consumer_row row = { .name = "acme" };
+		struct revision next = { .generation = 1 };
 
-		s = place_open(false);
-		add(s, 1, "");
-		ok(store_consumer_put(s, &row));
+		s = place_child_open(false);
+		need(store_revision_add(s, &next) == 0);
+		need(store_consumer_put(s, &row) == 0);
 		store_close(s);
 		_exit(0);
 	}
@@ -417,18 +419,18 @@ START_TEST(the_map_grows_under_a_reader)
 	fill(s, 0, 1);
 	store_close(s);
 	reader = fork();
+	ck_assert_int_ge(reader, 0);
 	if (!reader) {
-		s = place_open(true);
+		s = place_child_open(true);
 		for (int i = 0; i < ROWS; i += STEP) {
-			if (!filled(s, i))
-				_exit(1);
-			ck_assert_int_eq(write(ready[1], "r", 1), 1);
-			if (read(go[0], &c, 1) != 1)
-				_exit(2);
+			need(filled(s, i));
+			need(write(ready[1], "r", 1) == 1);
+			need(read(go[0], &c, 1) == 1);
 		}
 		store_room(s, &used, &room);
 		store_close(s);
-		_exit(room >= used ? 0 : 3);
+		need(room >= used);
+		_exit(0);
 	}
 	s = place_open(false);
 	store_room(s, &used, &room);
@@ -515,13 +517,15 @@ START_TEST(readers_that_died_are_cleared)
 
 	pid_t reader = fork();
 
+	ck_assert_int_ge(reader, 0);
 	if (!reader) {
 		struct seen seen = { .most = 8 };
 
-		s = place_open(true);
-		ok(store_revisions(s, see, &seen));
-		ck_assert_int_eq(write(ready[1], "r", 1), 1);
-		pause();
+		s = place_child_open(true);
+		need(store_revisions(s, see, &seen) == 0);
+		need(write(ready[1], "r", 1) == 1);
+		for (;;)
+			pause();
 	}
 	ck_assert_int_eq(read(ready[0], &c, 1), 1);
 	s = place_open(false);
