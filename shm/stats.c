@@ -191,15 +191,6 @@ add_words(uint64_t *sum, const uint64_t *from, size_t n)
 }
 
 void
-stats_read(const struct stats *s, int row, struct stats_page *page)
-{
-	memset(page, 0, sizeof(*page));
-	if (region_touched(s->region, &s->pages[row]))
-		add_words((uint64_t *)page, (const uint64_t *)&s->pages[row],
-			  sizeof(*page) / sizeof(uint64_t));
-}
-
-void
 stats_sum(const struct stats *s, struct stats_page *sum)
 {
 	struct stats_rows rows = stats_rows(s);

@@ -117,9 +117,6 @@ uint32_t series_intern(struct stats *, enum series_kind, struct str name);
 /* How many names there are; index 0 is "other". */
 uint32_t series_count(const struct stats *);
 
-/* What one process counted; zeroes if it never did. */
-void stats_read(const struct stats *, int row, struct stats_page *);
-
 /* Sums over all rows. Rows that nobody ever used are not touched. */
 void stats_sum(const struct stats *, struct stats_page *sum);
 /* `rows` says which rows to look at, as stats_rows() gave it: one look at the region for many series. */
