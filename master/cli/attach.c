@@ -49,7 +49,8 @@ usual_rundir(char buf[static PATH_MAX])
 }
 
 int
-attach_rundir(const char *verb, const char *conf, const char *rundir, char buf[static PATH_MAX])
+attach_rundir(const char *verb, const char *conf, const char *rundir,
+	      char buf[static PATH_MAX])
 {
 	const char *usual = POSTERN_SYSCONFDIR "/postern.conf";
 
@@ -107,7 +108,8 @@ attach_region(const char *verb, const char *rundir)
 }
 
 int
-attach_shared(const char *verb, const char *rundir, const struct region *r, struct shared *s)
+attach_shared(const char *verb, const char *rundir, const struct region *r,
+	      struct shared *s)
 {
 	if (shared_find(s, r) == 0)
 		return 0;

@@ -155,7 +155,8 @@ json_one_series(const struct stat_series *s, const struct series_words *w, FILE 
 		json_str(&j, member);
 	}
 	json_field(&j, w->requests, s->sum.requests);
-	for (int c = 0; w->kind != SERIES_LISTENER && w->kind != SERIES_CONNECT && c < 5; c++)
+	for (int c = 0; w->kind != SERIES_LISTENER && w->kind != SERIES_CONNECT && c < 5;
+	     c++)
 		json_field(&j, classes[c], s->sum.status[c]);
 	json_field(&j, w->failed, s->sum.failed);
 	if (w->kind != SERIES_LISTENER) {
@@ -305,7 +306,8 @@ static void
 csv_series(const struct stat_series *s, const struct series_words *w, FILE *out)
 {
 	csv_row(w->csv, s->name, w->requests, s->sum.requests, out);
-	for (int c = 0; w->kind != SERIES_LISTENER && w->kind != SERIES_CONNECT && c < 5; c++)
+	for (int c = 0; w->kind != SERIES_LISTENER && w->kind != SERIES_CONNECT && c < 5;
+	     c++)
 		csv_row(w->csv, s->name, classes[c], s->sum.status[c], out);
 	csv_row(w->csv, s->name, w->failed, s->sum.failed, out);
 	if (w->kind != SERIES_LISTENER)
@@ -318,7 +320,8 @@ csv_consumer(const struct stat_consumer *c, FILE *out)
 	char buf[LEDGER_NAME + 1];
 	struct str name = { buf, 0 };
 
-	snprintf(buf, sizeof(buf), "%.*s/%.*s", STR_ARG(c->consumer), STR_ARG(c->service));
+	snprintf(buf, sizeof(buf), "%.*s/%.*s", STR_ARG(c->consumer),
+		 STR_ARG(c->service));
 	name.len = strlen(buf);
 	csv_row("consumer", name, "requests", stat_consumer_total(c), out);
 	for (int k = 0; k < METER_CLASSES; k++)

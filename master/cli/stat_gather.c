@@ -51,7 +51,8 @@ add_process(struct stat_view *v, int at, const struct slot *row)
 		.upstream_connections = row->upstream_connections,
 		.lag = row->lag, .busy = row->busy,
 	};
-	if (p->role == SLOT_WORKER && region_touched(v->shared.region, &v->shared.stats.pages[at]))
+	if (p->role == SLOT_WORKER &&
+	    region_touched(v->shared.region, &v->shared.stats.pages[at]))
 		p->requests = v->shared.stats.pages[at].count[METRIC_REQUESTS];
 	v->workers += p->role == SLOT_WORKER;
 	v->connections += p->connections;

@@ -21,8 +21,8 @@ paint_for(FILE *out)
 }
 
 static void
-print_process(const struct stat_view *v, const struct stat_process *row, const struct paint *p,
-	      FILE *out)
+print_process(const struct stat_view *v, const struct stat_process *row,
+	      const struct paint *p, FILE *out)
 {
 	bool late = row->role == SLOT_WORKER && row->age > 5000;
 	bool serving = row->state == SLOT_SERVING;
@@ -168,8 +168,11 @@ print_store(const struct stat_view *v, const struct paint *p, FILE *out)
 	fprintf(out, "\n%sstore%s  %s%s%s", p->head, p->off, bad ? p->bad : "", stat_store(v),
 		p->off);
 	if (at)
-		fprintf(out, ", %" PRIu64 " KiB used, written %s ago, %" PRIu64 " writes failed",
-			used / 1024, stat_span(at < v->wall ? v->wall - at : 0, ago), failed);
+		fprintf(out,
+			", %" PRIu64 " KiB used, written %s ago, %" PRIu64
+			" writes failed",
+			used / 1024, stat_span(at < v->wall ? v->wall - at : 0, ago),
+			failed);
 	fputc('\n', out);
 }
 

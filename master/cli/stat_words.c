@@ -15,7 +15,8 @@ stat_state(const struct stat_process *p)
 {
 	static const char *const names[] = { "starting", "serving", "draining" };
 
-	return (unsigned)p->state < sizeof(names) / sizeof(*names) ? names[p->state] : "?";
+	return (unsigned)p->state < sizeof(names) / sizeof(*names) ? names[p->state]
+								   : "?";
 }
 
 const char *

@@ -159,8 +159,8 @@ forget(struct top *t)
 	top_frame_free(&t->frame);
 }
 
-/* A gateway that starts after a damage, or with another layout, or in a new directory, makes another region: what was
- * seen of the old one counts no more. */
+/* A gateway that starts after a damage, or with another layout, or in a new directory,
+ * makes another region: what was seen of the old one counts no more. */
 static void
 follow(struct top *t)
 {
@@ -196,7 +196,8 @@ look(struct top *t)
 		stat_forget(&t->view[t->now]);
 	stat_gather(&t->view[t->now]);
 	t->seen[t->now] = true;
-	top_frame_make(&t->frame, t->seen[before] ? &t->view[before] : NULL, &t->view[t->now]);
+	top_frame_make(&t->frame, t->seen[before] ? &t->view[before] : NULL,
+		       &t->view[t->now]);
 	top_frame_sort(&t->frame, t->look.sort);
 	t->look.notice = t->view[t->now].processes ? NULL : "no gateway runs here now";
 }
@@ -308,7 +309,8 @@ obey(struct top *t, int key)
 		break;
 	default:
 		if (key >= TOP_KEY_PANE && key <= TOP_KEY_PANE + TOP_PANES)
-			choose_pane(t, key == TOP_KEY_PANE ? TOP_ALL : key - TOP_KEY_PANE - 1);
+			choose_pane(t, key == TOP_KEY_PANE ? TOP_ALL
+							   : key - TOP_KEY_PANE - 1);
 	}
 	return true;
 }

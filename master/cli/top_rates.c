@@ -90,7 +90,8 @@ series_since(const struct stats_series *before, const struct stats_series *now,
 }
 
 static void
-series_row(struct top_frame *f, const struct stats_series *before, const struct stat_series *s)
+series_row(struct top_frame *f, const struct stats_series *before,
+	   const struct stat_series *s)
 {
 	enum top_pane pane = series_pane(s->kind);
 	struct stats_series d;
@@ -114,8 +115,8 @@ series_row(struct top_frame *f, const struct stats_series *before, const struct 
 	r->order[TOP_BY_ERRORS] = rate(f, 0, d.status[3] + d.status[4] + d.failed);
 }
 
-/* How many connections were made to a target stands in a series beside it. Both come in about the same order:
- * the search goes on where the last one ended. */
+/* How many connections were made to a target stands in a series beside it. Both come in
+ * about the same order: the search goes on where the last one ended. */
 static void
 connects_into(struct top_frame *f, const struct stats_series *before,
 	      const struct stat_series *s, size_t *at)
@@ -134,7 +135,8 @@ connects_into(struct top_frame *f, const struct stats_series *before,
 }
 
 static void
-make_series(struct top_frame *f, const struct stat_view *before, const struct stat_view *now)
+make_series(struct top_frame *f, const struct stat_view *before,
+	    const struct stat_view *now)
 {
 	static const struct stats_series none;
 	const struct stats_series *was;
@@ -147,10 +149,13 @@ make_series(struct top_frame *f, const struct stat_view *before, const struct st
 		for (size_t i = 0, b = 0; i < now->nseries; i++) {
 			const struct stat_series *s = &now->series[i];
 
-			while (before && b < before->nseries && before->series[b].index < s->index)
+			while (before && b < before->nseries &&
+			       before->series[b].index < s->index)
 				b++;
-			was = before && b < before->nseries && before->series[b].index == s->index ?
-				&before->series[b].sum : &none;
+			was = before && b < before->nseries &&
+					      before->series[b].index == s->index
+				      ? &before->series[b].sum
+				      : &none;
 			if (!connects)
 				series_row(f, was, s);
 			else if (s->kind == SERIES_CONNECT)
@@ -219,7 +224,8 @@ usage_add(struct usage *to, const struct usage *u)
 }
 
 static void
-make_consumers(struct top_frame *f, const struct stat_view *before, const struct stat_view *now)
+make_consumers(struct top_frame *f, const struct stat_view *before,
+	       const struct stat_view *now)
 {
 	struct usage *all = calloc(now->nconsumers + 1, sizeof(*all));
 	size_t n = 0;
@@ -230,7 +236,8 @@ make_consumers(struct top_frame *f, const struct stat_view *before, const struct
 	for (size_t i = 0, b = 0; i < now->nconsumers; i++) {
 		const struct stat_consumer *c = &now->consumers[i], *was = NULL;
 
-		while (before && b < before->nconsumers && before->consumers[b].entry < c->entry)
+		while (before && b < before->nconsumers &&
+		       before->consumers[b].entry < c->entry)
 			b++;
 		if (before && b < before->nconsumers &&
 		    before->consumers[b].entry == c->entry &&
@@ -252,7 +259,8 @@ make_consumers(struct top_frame *f, const struct stat_view *before, const struct
 /* ---- processes */
 
 static void
-make_processes(struct top_frame *f, const struct stat_view *before, const struct stat_view *now)
+make_processes(struct top_frame *f, const struct stat_view *before,
+	       const struct stat_view *now)
 {
 	rows_room(f, TOP_PROCESSES, (size_t)now->processes);
 	for (int i = 0; i < now->processes; i++) {
@@ -263,7 +271,8 @@ make_processes(struct top_frame *f, const struct stat_view *before, const struct
 			return;
 		r->process = p;
 		for (int b = 0; before && b < before->processes; b++)
-			if (before->process[b].row == p->row && before->process[b].pid == p->pid)
+			if (before->process[b].row == p->row &&
+			    before->process[b].pid == p->pid)
 				was = &before->process[b];
 		if (p->role == SLOT_WORKER) {
 			r->value[0] = was ? rate(f, was->requests, p->requests) : -1;
@@ -281,7 +290,8 @@ make_processes(struct top_frame *f, const struct stat_view *before, const struct
 /* ---- policies */
 
 static void
-make_policies(struct top_frame *f, const struct stat_view *before, const struct stat_view *now)
+make_policies(struct top_frame *f, const struct stat_view *before,
+	      const struct stat_view *now)
 {
 	static const enum decision column[] = {
 		DECISION_PASSED, DECISION_REFUSED, DECISION_OBSERVED, DECISION_WAITED,
@@ -296,12 +306,15 @@ make_policies(struct top_frame *f, const struct stat_view *before, const struct 
 
 		if (!r)
 			return;
-		while (before && b < before->npolicies && before->policies[b].index < p->index)
+		while (before && b < before->npolicies &&
+		       before->policies[b].index < p->index)
 			b++;
-		if (before && b < before->npolicies && before->policies[b].index == p->index)
+		if (before && b < before->npolicies &&
+		    before->policies[b].index == p->index)
 			was = &before->policies[b];
 		for (size_t d = 0; d < sizeof(column) / sizeof(*column); d++)
-			r->value[d] = rate(f, was->decision[column[d]], p->decision[column[d]]);
+			r->value[d] =
+				rate(f, was->decision[column[d]], p->decision[column[d]]);
 		r->value[6] = (double)p->decision[DECISION_REFUSED];
 		r->value[7] = (double)stat_policy_total(p);
 		r->order[TOP_BY_RATE] = r->order[TOP_BY_LATENCY] =
@@ -313,7 +326,8 @@ make_policies(struct top_frame *f, const struct stat_view *before, const struct 
 /* ---- the whole */
 
 static void
-make_header(struct top_frame *f, const struct stat_view *before, const struct stat_view *now)
+make_header(struct top_frame *f, const struct stat_view *before,
+	    const struct stat_view *now)
 {
 	const uint64_t *a = before ? before->total.count : now->total.count;
 	const uint64_t *b = now->total.count;
@@ -337,7 +351,8 @@ make_header(struct top_frame *f, const struct stat_view *before, const struct st
 }
 
 void
-top_frame_make(struct top_frame *f, const struct stat_view *before, const struct stat_view *now)
+top_frame_make(struct top_frame *f, const struct stat_view *before,
+	       const struct stat_view *now)
 {
 	*f = (struct top_frame){ 0 };
 	if (before)

@@ -43,7 +43,8 @@ style(struct canvas *c, const char *how)
 		text_add(c->text, how, strlen(how));
 }
 
-/* Names are a configuration's, or a client's: what is no printable ASCII is one "?" a character. */
+/* Names are a configuration's, or a client's: what is no printable ASCII is one "?" a
+ * character. */
 static void
 put(struct canvas *c, struct str s)
 {
@@ -52,7 +53,8 @@ put(struct canvas *c, struct str s)
 
 		if ((b & 0xc0) == 0x80)
 			continue;
-		text_add(c->text, b >= 0x20 && b < 0x7f ? (const char *)&s.at[i] : "?", 1);
+		text_add(c->text, b >= 0x20 && b < 0x7f ? (const char *)&s.at[i] : "?",
+			 1);
 		c->used++;
 	}
 }
@@ -97,7 +99,8 @@ scaled(double v, double step, const char *units, char buf[static 32])
 		units++;
 	}
 	if (*units == ' ')
-		snprintf(buf, 32, v < 9.95 && v != (double)(uint64_t)v ? "%.1f" : "%.0f", v);
+		snprintf(buf, 32, v < 9.95 && v != (double)(uint64_t)v ? "%.1f" : "%.0f",
+			 v);
 	else
 		snprintf(buf, 32, v < 99.95 ? "%.1f%c" : "%.0f%c", v, *units);
 }
@@ -163,7 +166,8 @@ header_state(struct canvas *c, const struct top_frame *f, const struct stat_view
 {
 	const struct control *control = v->shared.control;
 	uint64_t revision = control->revision, deaths = control->worker_deaths;
-	bool bad = control->store_state == STORE_BAD || control->store_state == STORE_READONLY;
+	bool bad = control->store_state == STORE_BAD ||
+		   control->store_state == STORE_READONLY;
 	char span[32];
 
 	putf(c, BOLD, "postern");
@@ -193,7 +197,8 @@ header(struct canvas *c, const struct top_frame *f, const struct stat_view *v)
 	header_state(c, f, v);
 	piece(c, BOLD, "req/s", "%s", top_number(TOP_RATE, f->requests, buf));
 	piece(c, "", "4xx/s", "%s", top_number(TOP_RATE, f->bad4, buf));
-	piece(c, f->bad5 > 0 ? RED : "", "5xx/s", "%s", top_number(TOP_RATE, f->bad5, buf));
+	piece(c, f->bad5 > 0 ? RED : "", "5xx/s", "%s",
+	      top_number(TOP_RATE, f->bad5, buf));
 	piece(c, "", "p50", "%s", top_number(TOP_TIME, f->p50, buf));
 	piece(c, "", "p95", "%s", top_number(TOP_TIME, f->p95, buf));
 	piece(c, "", "p99", "%s", top_number(TOP_TIME, f->p99, buf));
@@ -221,7 +226,8 @@ row_name(const struct top_row *r, char buf[static 64])
 	if (p->state == SLOT_SERVING)
 		snprintf(buf + n, 64 - (size_t)n, " %" PRId32, p->pid);
 	else
-		snprintf(buf + n, 64 - (size_t)n, " %" PRId32 " %s", p->pid, stat_state(p));
+		snprintf(buf + n, 64 - (size_t)n, " %" PRId32 " %s", p->pid,
+			 stat_state(p));
 	return str_of(buf);
 }
 
@@ -238,7 +244,8 @@ name_width(const struct top_look *look, const struct top_frame *f, enum top_pane
 	}
 	while (columns < TOP_COLUMNS && top_layouts[pane].column[columns].head)
 		columns++;
-	/* What is left beside all columns; but rather three columns fewer than half a name. */
+	/* What is left beside all columns; but rather three columns fewer than half a
+	 * name. */
 	room = look->width - columns * COLUMN;
 	if (room < NAME_LEAST + 6)
 		room = look->width - 3 * COLUMN;
@@ -309,7 +316,8 @@ draw_pane(struct canvas *c, const struct top_frame *f, enum top_pane pane, size_
 		pane_row(c, pane, name, &f->rows[pane][from + i]);
 }
 
-/* How many lines each pane gets: its head and a row first, the rest in turn to who still has rows. */
+/* How many lines each pane gets: its head and a row first, the rest in turn to who still
+ * has rows. */
 static void
 share_lines(const struct top_frame *f, size_t lines, size_t got[static TOP_PANES])
 {
@@ -378,7 +386,8 @@ static void
 footer(struct canvas *c)
 {
 	static const char *const sorts[] = { "rate", "latency", "errors" };
-	const char *pane = c->look->pane == TOP_ALL ? "all" : top_layouts[c->look->pane].name;
+	const char *pane =
+		c->look->pane == TOP_ALL ? "all" : top_layouts[c->look->pane].name;
 
 	putf(c, DIM, "q quit  tab %s  s %s  p %s  h help", pane, sorts[c->look->sort],
 	     c->look->paused ? "go on" : "pause");
@@ -386,8 +395,8 @@ footer(struct canvas *c)
 }
 
 void
-top_draw(const struct top_frame *f, const struct stat_view *v, const struct top_look *look,
-	 struct top_text *text)
+top_draw(const struct top_frame *f, const struct stat_view *v,
+	 const struct top_look *look, struct top_text *text)
 {
 	struct canvas c = { .text = text, .look = look };
 	size_t left;
@@ -396,7 +405,8 @@ top_draw(const struct top_frame *f, const struct stat_view *v, const struct top_
 	if (!look->height) {
 		header(&c, f, v);
 		for (int p = 0; p < TOP_PANES; p++)
-			if (f->nrows[p] && (look->pane == TOP_ALL || (int)look->pane == p)) {
+			if (f->nrows[p] &&
+			    (look->pane == TOP_ALL || (int)look->pane == p)) {
 				line_end(&c);
 				draw_pane(&c, f, (enum top_pane)p, f->nrows[p] + 1);
 			}

@@ -88,7 +88,8 @@ on_resize(int sig)
 	terminal.resized = 1;
 }
 
-/* As any program at ctrl-z: the shell gets its screen, and we ours when it lets us go on. */
+/* As any program at ctrl-z: the shell gets its screen, and we ours when it lets us go on.
+ */
 static void
 on_suspend(int sig)
 {

@@ -1,11 +1,13 @@
 /* load — many requests over many connections, every one of them accounted for.
  *
- *   load [-c CONNECTIONS] [-t SECONDS] [-n REQUESTS] [-u TARGET] [-H HEADER]… [-f FILE] [-o LOG] PORT
+ *   load [-c CONNECTIONS] [-t SECONDS] [-n REQUESTS] [-u TARGET] [-H HEADER]… [-f FILE]
+ * [-o LOG] PORT
  *
- * Each connection asks, waits for the whole answer, asks again. One that breaks is made anew; a request that was sent
- * and not answered is "lost": nobody here knows whether it counted. FILE has a header a line; requests take them
- * in turn. LOG gets a line "SENT RECEIVED" (ns, monotonic) for each 2xx. At the end a line of JSON says what came:
- * of all, and of each line of FILE. SIGTERM ends it early. */
+ * Each connection asks, waits for the whole answer, asks again. One that breaks is made
+ * anew; a request that was sent and not answered is "lost": nobody here knows whether it
+ * counted. FILE has a header a line; requests take them in turn. LOG gets a line "SENT
+ * RECEIVED" (ns, monotonic) for each 2xx. At the end a line of JSON says what came: of
+ * all, and of each line of FILE. SIGTERM ends it early. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -35,7 +37,7 @@ struct conn {
 	bool up;
 	int line;
 	uint64_t at;                    /* when it was sent */
-	size_t have, skip;              /* bytes of the answer; of its body still to come */
+	size_t have, skip; /* bytes of the answer; of its body still to come */
 	int status;
 	bool close;
 	char buf[BUFFER];
@@ -82,7 +84,8 @@ count_lost(struct conn *c)
 static void
 conn_open(struct conn *c)
 {
-	struct epoll_event e = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = c };
+	struct epoll_event e = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+				 .data.ptr = c };
 	int on = 1;
 
 	c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -90,7 +93,8 @@ conn_open(struct conn *c)
 	c->up = c->asked = c->close = false;
 	c->status = 0;
 	setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	if (connect(c->fd, (struct sockaddr *)&to, sizeof(to)) < 0 && errno != EINPROGRESS) {
+	if (connect(c->fd, (struct sockaddr *)&to, sizeof(to)) < 0 &&
+	    errno != EINPROGRESS) {
 		refused++;
 		close(c->fd);
 		c->fd = -1;
@@ -139,7 +143,8 @@ answer_done(struct conn *c)
 	if (nlines)
 		tallies[c->line].status[c->status]++;
 	if (out && c->status / 100 == 2)
-		fprintf(out, "%llu %llu\n", (unsigned long long)c->at, (unsigned long long)now());
+		fprintf(out, "%llu %llu\n", (unsigned long long)c->at,
+			(unsigned long long)now());
 	c->asked = false;
 	if (c->close)
 		conn_lose(c);
@@ -155,7 +160,8 @@ take_head(struct conn *c, size_t n)
 	size_t length = 0;
 
 	end[-2] = 0;
-	if (sscanf(line, "HTTP/1.1 %d", &c->status) != 1 || c->status < 200 || c->status >= STATUSES)
+	if (sscanf(line, "HTTP/1.1 %d", &c->status) != 1 || c->status < 200 ||
+	    c->status >= STATUSES)
 		return false;
 	while ((line = strstr(line, "\r\n"))) {
 		line += 2;
@@ -234,7 +240,8 @@ print_tally(const struct tally *t)
 	       (unsigned long long)t->lost);
 	for (int s = 0; s < STATUSES; s++)
 		if (t->status[s]) {
-			printf("%s\"%d\":%llu", comma, s, (unsigned long long)t->status[s]);
+			printf("%s\"%d\":%llu", comma, s,
+			       (unsigned long long)t->status[s]);
 			comma = ",";
 		}
 	printf("}}");
@@ -251,7 +258,8 @@ turn(struct conn *conns, int n)
 
 		if (c->fd < 0)
 			continue;
-		if (!c->up && (e[i].events & EPOLLOUT) && !(e[i].events & (EPOLLERR | EPOLLHUP))) {
+		if (!c->up && (e[i].events & EPOLLOUT) &&
+		    !(e[i].events & (EPOLLERR | EPOLLHUP))) {
 			c->up = true;
 			ask(c);
 		}
@@ -271,7 +279,8 @@ run(struct conn *conns, int n, uint64_t seconds_ns)
 
 	for (int i = 0; i < n; i++)
 		conn_open(&conns[i]);
-	while (!over && now() < began + seconds_ns && (!limit || answered + tallies[nlines].lost < limit))
+	while (!over && now() < began + seconds_ns &&
+	       (!limit || answered + tallies[nlines].lost < limit))
 		turn(conns, n);
 	/* What is under way may end. */
 	over = 1;
@@ -288,8 +297,10 @@ run(struct conn *conns, int n, uint64_t seconds_ns)
 		if (conns[i].fd >= 0)
 			conn_lose(&conns[i]);
 	stop_at = now();
-	printf("{\"began\":%llu,\"ended\":%llu,\"connects\":%llu,\"refused\":%llu,\"all\":", (unsigned long long)began,
-	       (unsigned long long)stop_at, (unsigned long long)connects, (unsigned long long)refused);
+	printf("{\"began\":%llu,\"ended\":%llu,\"connects\":%llu,\"refused\":%llu,"
+	       "\"all\":",
+	       (unsigned long long)began, (unsigned long long)stop_at,
+	       (unsigned long long)connects, (unsigned long long)refused);
 	print_tally(&tallies[nlines]);
 	printf(",\"lines\":[");
 	for (int i = 0; i < nlines; i++) {
@@ -320,7 +331,8 @@ main(int argc, char **argv)
 		}
 	if (optind + 1 != argc || n < 1 || n > CONNECTIONS_MOST)
 		return 2;
-	to = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(argv[optind])),
+	to = (struct sockaddr_in){ .sin_family = AF_INET,
+				   .sin_port = htons((uint16_t)atoi(argv[optind])),
 				   .sin_addr = { htonl(INADDR_LOOPBACK) } };
 	sigaction(SIGTERM, &sa, NULL);
 	conns = calloc((size_t)n, sizeof(*conns));

@@ -1,4 +1,5 @@
-/* postern top: what two looks at a gateway say of the time between, and how it is drawn at any size. */
+/* postern top: what two looks at a gateway say of the time between, and how it is drawn
+ * at any size. */
 #include <stdio.h>
 
 #include "master/cli/top.h"
@@ -49,8 +50,14 @@ static void
 add_worker(struct stat_view *v, int row, int32_t pid, uint64_t requests, uint64_t busy)
 {
 	v->process[v->processes++] = (struct stat_process){
-		.row = row, .pid = pid, .role = SLOT_WORKER, .state = SLOT_SERVING,
-		.number = (uint32_t)row, .requests = requests, .busy = busy, .connections = 7,
+		.row = row,
+		.pid = pid,
+		.role = SLOT_WORKER,
+		.state = SLOT_SERVING,
+		.number = (uint32_t)row,
+		.requests = requests,
+		.busy = busy,
+		.connections = 7,
 	};
 	v->workers++;
 }
@@ -68,7 +75,7 @@ two_looks(void)
 	now.total.count[METRIC_REQUESTS] = 5000;
 	now.total.count[METRIC_RESPONSES_5XX] = 20;
 	before.total.latency[histogram_bucket(100)] = 4000;
-	now.total.latency[histogram_bucket(100)] = 4000;        /* of earlier: do not count */
+	now.total.latency[histogram_bucket(100)] = 4000; /* of earlier: do not count */
 	now.total.latency[histogram_bucket(5000)] = 990;
 	now.total.latency[histogram_bucket(90000)] = 10;
 	add_series(&before, 1, SERIES_ROUTE, "api/slow", 4000, 0);
@@ -171,7 +178,8 @@ START_TEST(consumers_are_summed_over_services)
 	add_consumer(&before, 7, 1, "gone", "a", 100);
 	add_consumer(&now, 1, 1, "acme", "a", 110);
 	add_consumer(&now, 5, 1, "acme", "b", 20);
-	add_consumer(&now, 7, 2, "other", "a", 50);     /* another's meter in the same place */
+	add_consumer(&now, 7, 2, "other", "a",
+		     50); /* another's meter in the same place */
 	top_frame_make(&frame, &before, &now);
 	ck_assert_uint_eq(frame.nrows[TOP_CONSUMERS], 2);
 	ck_assert(near(value(TOP_CONSUMERS, "acme", 0), 15));
@@ -184,11 +192,18 @@ END_TEST
 START_TEST(policies_by_decision)
 {
 	static struct stat_policy a[] = {
-		{ { "rate-limit/x", 12 }, 9, { [DECISION_PASSED] = 10, [DECISION_REFUSED] = 4 } } };
+		{ { "rate-limit/x", 12 },
+		  9,
+		  { [DECISION_PASSED] = 10, [DECISION_REFUSED] = 4 } }
+	};
 	static struct stat_policy b[] = {
 		{ { "cors/1", 6 }, 8, { [DECISION_PASSED] = 2 } },
-		{ { "rate-limit/x", 12 }, 9, { [DECISION_PASSED] = 110, [DECISION_REFUSED] = 24,
-					       [DECISION_WAITED] = 6 } } };
+		{ { "rate-limit/x", 12 },
+		  9,
+		  { [DECISION_PASSED] = 110,
+		    [DECISION_REFUSED] = 24,
+		    [DECISION_WAITED] = 6 } }
+	};
 
 	two_looks();
 	before.policies = a;
@@ -255,7 +270,8 @@ many_routes(void)
 	two_looks();
 	for (int i = 0; i < 250; i++) {
 		snprintf(names[i], sizeof(names[i]), "a-service-with-a-name/route-number-%d\xc3\xa9\033[2J", i);
-		add_series(&now, 100 + (uint32_t)i, SERIES_ROUTE, names[i], 1000 + (uint64_t)i, 1);
+		add_series(&now, 100 + (uint32_t)i, SERIES_ROUTE, names[i],
+			   1000 + (uint64_t)i, 1);
 	}
 	top_frame_make(&frame, &before, &now);
 	top_frame_sort(&frame, TOP_BY_RATE);
@@ -363,12 +379,14 @@ START_TEST(numbers)
 	char buf[32];
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-		ck_assert_str_eq(top_number(rows[i].unit, rows[i].value, buf), rows[i].text);
+		ck_assert_str_eq(top_number(rows[i].unit, rows[i].value, buf),
+				 rows[i].text);
 		ck_assert_uint_le(strlen(buf), 7);
 	}
 	for (double v = 1e-3; v < 1e18; v *= 1.37)
 		for (int unit = 0; unit <= TOP_BYTES; unit++)
-			ck_assert_msg(strlen(top_number((enum top_unit)unit, v, buf)) <= 7,
+			ck_assert_msg(strlen(top_number((enum top_unit)unit, v, buf)) <=
+					      7,
 				      "%d %f: %s", unit, v, buf);
 }
 END_TEST
@@ -377,11 +395,20 @@ int
 main(void)
 {
 	const TTest *const tests[] = {
-		rates_are_of_the_time_between, quantiles_are_of_the_time_between,
-		one_look_has_no_rates, nothing_goes_back, a_process_is_known_by_row_and_pid,
-		consumers_are_summed_over_services, policies_by_decision, orders, every_size_fits,
-		small_screen_shows_what_matters, all_panes_share_the_lines,
-		scrolling_ends_at_the_end, colours_only_when_wanted, numbers,
+		rates_are_of_the_time_between,
+		quantiles_are_of_the_time_between,
+		one_look_has_no_rates,
+		nothing_goes_back,
+		a_process_is_known_by_row_and_pid,
+		consumers_are_summed_over_services,
+		policies_by_decision,
+		orders,
+		every_size_fits,
+		small_screen_shows_what_matters,
+		all_panes_share_the_lines,
+		scrolling_ends_at_the_end,
+		colours_only_when_wanted,
+		numbers,
 	};
 
 	return unit_run("top", tests, sizeof(tests) / sizeof(*tests));
