@@ -6,7 +6,7 @@
 
 #include "conf/model.h"
 
-enum { DAY = 1440, ZONE_MAX = 63, PERIODS = 8 };
+enum { DAY = 1440, ZONE_MAX = 63, SETS = 64, A_SET = 4 };
 
 const char *const conf_window_names[CONF_WINDOWS] = { "minute", "hour", "day", "week",
 						      "month" };
@@ -99,27 +99,26 @@ next_in(enum conf_window w, struct str zone, int64_t now)
 uint32_t
 conf_window_ends(enum conf_window w, struct str zone, int64_t now)
 {
-	/* What was asked for is asked for again, until it ends. */
+	/* What was asked for is asked for again, by every request, until it ends. */
 	static struct period {
 		int64_t from, to;       /* minutes; `from` is when it was found out */
 		uint8_t window, len;
 		char zone[ZONE_MAX];
-	} kept[PERIODS];
+	} kept[SETS][A_SET];
 	static unsigned oldest;
 	int64_t minute = now > 0 ? now / 60 : 0;
+	struct period *set, *p;
 
 	if (w == CONF_MINUTE)
 		return (uint32_t)(minute + 1);
 	if (zone.len > ZONE_MAX)
 		zone.len = 0;
-	for (int i = 0; i < PERIODS; i++)
-		if (kept[i].window == w && minute >= kept[i].from &&
-		    minute < kept[i].to &&
-		    str_eq(zone, (struct str){ kept[i].zone, kept[i].len }))
-			return (uint32_t)kept[i].to;
-
-	struct period *p = &kept[oldest++ % PERIODS];
-
+	set = kept[(str_hash(zone) + w) % SETS];
+	for (p = set; p < set + A_SET; p++)
+		if (p->window == w && minute >= p->from && minute < p->to &&
+		    str_eq(zone, (struct str){ p->zone, p->len }))
+			return (uint32_t)p->to;
+	p = &set[oldest++ % A_SET];
 	*p = (struct period){ minute, next_in(w, zone, minute), (uint8_t)w,
 			      (uint8_t)zone.len, "" };
 	memcpy(p->zone, zone.at ? zone.at : "", zone.len);
