@@ -227,6 +227,50 @@ START_TEST(bad_quotas_are_errors)
 }
 END_TEST
 
+/* ---- a table without room for another key */
+
+static void
+fill_tables(void)
+{
+	uint64_t later = clock_read() + 3600000000000, day = 40000000ull << 36;
+
+	for (uint32_t i = 0; i < CELLS_SETS * CELLS_A_SET; i++)
+		cells_restore(fake_shared.cells, i, (uint64_t[]){ i + 2, later });
+	for (uint32_t i = 0; i < QUOTAS_SETS * QUOTAS_A_SET; i++)
+		quotas_restore(fake_shared.quotas, i, (uint64_t[]){ i + 2, day | 1 });
+}
+
+START_TEST(when_full_says_what_becomes_of_a_new_key)
+{
+	static const char *const types[] = {
+		"type = \"rate-limit\"; rate = \"1/s\"; by = \"k\";",
+		"type = \"quota\"; quota = \"1/day\"; by = \"k\";",
+		"type = \"spike-control\"; rate = \"1/s\"; by = \"k\";",
+	};
+	char text[200];
+
+	for (size_t i = 0; i < 3; i++) {
+		begin(types[i]);
+		fill_tables();
+		ck_assert_int_eq(try_request(), ANSWER);
+		ck_assert_int_eq(x->response.status, 429);
+		ck_assert_int_eq(x->note[0].decision, DECISION_FULL);
+		ck_assert_uint_eq(fake_page.count[METRIC_LIMIT_FULL], 1);
+		ck_assert_int_gt(atoi(try_returned("retry-after")), 0);
+		try_explains("no room to count a new key");
+		end();
+
+		snprintf(text, sizeof text, "%s when_full = \"allow\";", types[i]);
+		begin(text);
+		fill_tables();
+		ck_assert_int_eq(try_request(), PASS);
+		ck_assert_int_eq(x->note[0].decision, DECISION_FULL);
+		ck_assert_uint_eq(fake_page.count[METRIC_LIMIT_FULL], 1);
+		end();
+	}
+}
+END_TEST
+
 /* ---- spike-control */
 
 START_TEST(what_comes_too_fast_waits_for_its_slot)
@@ -364,6 +408,7 @@ main(void)
 		all_windows_of_a_plan_hold,
 		an_observed_quota_refuses_nothing,
 		bad_quotas_are_errors,
+		when_full_says_what_becomes_of_a_new_key,
 		what_comes_too_fast_waits_for_its_slot,
 		nobody_waits_longer_than_wait,
 		an_observed_spike_waits_for_nothing,
