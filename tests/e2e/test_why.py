@@ -248,9 +248,10 @@ def test_refusals_are_kept_longer(gateway, origin):
             c.send(pipelined)
             for _ in range(200):
                 assert c.response().status == 204
-    code, out, err = g.cli("why", first, status=None)
+    nowhere = ("--statedir", g.path("nowhere"))     # memory alone
+    code, out, err = g.cli("why", *nowhere, first, status=None)
     assert code == 1 and "overwritten" in err, (out, err)
-    assert "404 no_route" in why(g, refused)
+    assert "404 no_route" in why(g, refused, *nowhere)
 
 
 def test_not_there(gw):

@@ -36,3 +36,7 @@ check_PROGRAMS += tests/unit/master/test_api
 tests_unit_master_test_api_SOURCES = tests/unit/master/test_api.c
 tests_unit_master_test_api_LDADD = $(UNIT_LIBS_master)
 TESTS += tests/unit/master/test_api
+check_PROGRAMS += tests/unit/master/test_record_text
+tests_unit_master_test_record_text_SOURCES = tests/unit/master/test_record_text.c
+tests_unit_master_test_record_text_LDADD = $(UNIT_LIBS_master)
+TESTS += tests/unit/master/test_record_text
