@@ -93,8 +93,9 @@ END_TEST
 /* As many as there is room for come and go, several times over. */
 START_TEST(come_and_go)
 {
-	enum { MANY = METERS / 2 };
+	enum { MANY = METERS / 4 };
 	static int64_t entry[MANY];
+	unsigned wrong = 0, came = 0;
 	char buf[32];
 
 	for (unsigned round = 0; round < 4; round++) {
@@ -105,14 +106,17 @@ START_TEST(come_and_go)
 
 			if (entry[i] < 0)
 				continue;
-			ck_assert_int_eq(look(name), entry[i]);
-			ck_assert(str_eq(ledger_name(&meters, entry[i]), name));
-			ck_assert(ledger_retire(&meters, entry[i]));
-			ck_assert(ledger_remove(&meters, entry[i]));
+			wrong += look(name) != entry[i];
+			wrong += !str_eq(ledger_name(&meters, entry[i]), name);
+			wrong += !ledger_retire(&meters, entry[i]);
+			wrong += !ledger_remove(&meters, entry[i]);
+			came++;
 		}
 	}
 	for (int64_t i = 0; i < METERS; i++)
-		ck_assert_uint_eq(ledger_name(&meters, i).len, 0);
+		wrong += ledger_name(&meters, i).len != 0;
+	ck_assert_uint_eq(wrong, 0);
+	ck_assert_uint_gt(came, 4 * MANY * 9 / 10);
 }
 END_TEST
 
@@ -217,6 +221,7 @@ main(void)
 	SRunner *r;
 	int failed;
 
+	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, found_by_name);
 	tcase_add_test(t, taken_out);

@@ -171,6 +171,7 @@ main(void)
 	SRunner *r;
 	int failed;
 
+	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, a_window_and_the_next);
 	tcase_add_test(t, all_or_nothing);

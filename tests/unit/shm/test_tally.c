@@ -179,6 +179,7 @@ main(void)
 	SRunner *r;
 	int failed;
 
+	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, keys_are_packed);
 	tcase_add_test(t, rows_are_summed);
