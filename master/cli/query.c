@@ -229,7 +229,7 @@ query_parse(struct str text, struct query *q, struct query_error *error)
 		at = r.at;
 		if (read_value(&r, &t))
 			return -1;
-		t.not = op == NE;
+		t.negated = op == NE;
 		if (t.field >= QUERY_STATUS && read_number(&r, &t, op, at))
 			return -1;
 		q->term[q->n++] = t;
@@ -346,7 +346,7 @@ bool
 query_takes(const struct query *q, const struct record_view *v)
 {
 	for (unsigned i = 0; i < q->n; i++)
-		if (holds(&q->term[i], v) == q->term[i].not )
+		if (holds(&q->term[i], v) == q->term[i].negated)
 			return false;
 	return true;
 }

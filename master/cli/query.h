@@ -24,7 +24,7 @@ enum query_field {
 
 struct query_term {
 	uint8_t field;                  /* enum query_field */
-	bool not;
+	bool negated;
 	struct str text;                /* slice of the query */
 	uint64_t low, high;             /* of a number; both included */
 };
