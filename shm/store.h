@@ -23,7 +23,7 @@
  * first release, which had revisions and no `meta`, is taken over.
  *
  * LMDB trusts its file as its memory: where a damaged one points is where it reads and writes. So who is going to
- * write follows all references first, in a file up to 64 MiB, and all but the last in a larger one; what does not
+ * write follows all references first, in a file up to 16 MiB, and all but the last in a larger one; what does not
  * add up is refused as damaged. A value that changed in itself is not noticed, nor is damage that is done while the
  * file is open: a file cut short under a process that has mapped it is SIGBUS. Readers look only how the file
  * begins: they are to open what the keeper has opened (shm/control.h, store_state). */

@@ -1,5 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,7 +12,10 @@
 #define MAP_LEAST ((size_t)64 << 20)
 /* A file larger than this is checked down to its branches only, which are one page in a
  * hundred: a million consumers cost no start-up time. */
-#define WHOLE_MOST ((uint64_t)64 << 20)
+#define WHOLE_MOST ((uint64_t)16 << 20)
+
+/* Workers, those that drain, command lines: 64 bytes each in the lock file. */
+enum { READERS_MOST = 1022 };
 
 static const char magic[] = "postern state";
 
@@ -183,6 +188,8 @@ open_env(struct store *s, unsigned flags)
 	if (!rc)
 		rc = mdb_env_set_maxdbs(s->env, TABLES + 1);
 	if (!rc)
+		rc = mdb_env_set_maxreaders(s->env, READERS_MOST);
+	if (!rc)
 		rc = mdb_env_open(s->env, s->path, flags, 0640);
 	if (rc)
 		shut(s);
@@ -201,6 +208,15 @@ extend(struct store *s, uint64_t bytes)
 	    (uint64_t)st.st_size >= bytes)
 		return 0;
 	return ftruncate(fd, (off_t)bytes) < 0 ? errno : 0;
+}
+
+static bool
+lock_is_readonly(const struct store *s)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s-lock", s->path);
+	return access(path, W_OK) < 0 && errno == EROFS;
 }
 
 static int
@@ -226,6 +242,9 @@ open_file(struct store *s)
 		s->size *= 2;
 	s->unlocked = false;
 	rc = open_env(s, flags);
+	/* On a read-only disk LMDB goes without by itself. */
+	if (!rc && s->readonly)
+		s->unlocked = lock_is_readonly(s);
 	if (rc == EACCES && s->readonly) {
 		s->unlocked = true;
 		rc = open_env(s, flags | MDB_NOLOCK);

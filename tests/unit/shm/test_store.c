@@ -476,9 +476,11 @@ END_TEST
 static int
 put_large(struct store *s, MDB_txn *txn, void *arg)
 {
+	static char large[20 << 20];
+
 	++*(int *)arg;
 	return store_put(s, txn, TABLE_BOOKED, STR("large"),
-			 (struct str){ calloc(1, 20 << 20), 20 << 20 });
+			 (struct str){ large, sizeof(large) });
 }
 
 /* A write of its own that finds the map full is done again by itself. */
@@ -538,6 +540,45 @@ START_TEST(readers_that_died_are_cleared)
 }
 END_TEST
 
+/* More than the 126 that LMDB has places for by itself: workers, and those that drain. */
+START_TEST(two_hundred_readers_have_a_place)
+{
+	enum { READERS = 200 };
+	int ready[2], go[2], status;
+	struct store *s = place_open(false);
+	pid_t child[READERS];
+	char c;
+
+	add(s, 1, "");
+	ck_assert_int_eq(pipe(ready), 0);
+	ck_assert_int_eq(pipe(go), 0);
+	for (int i = 0; i < READERS; i++) {
+		child[i] = fork();
+		ck_assert_int_ge(child[i], 0);
+		if (!child[i]) {
+			struct seen seen = { .most = 8 };
+
+			close(go[1]);
+			s = place_child_open(true);
+			need(store_revisions(s, see, &seen) == 0 && seen.n == 1);
+			need(write(ready[1], "r", 1) == 1);
+			need(read(go[0], &c, 1) == 0);
+			store_close(s);
+			_exit(0);
+		}
+	}
+	close(ready[1]);
+	for (int i = 0; i < READERS; i++)
+		ck_assert_int_eq(read(ready[0], &c, 1), 1);
+	close(go[1]);
+	for (int i = 0; i < READERS; i++) {
+		waitpid(child[i], &status, 0);
+		ck_assert_int_eq(status, 0);
+	}
+	store_close(s);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -553,7 +594,8 @@ main(void)
 				 a_walk_may_read,
 				 the_map_grows_under_a_reader,
 				 single_writes_grow_the_map_too,
-				 readers_that_died_are_cleared };
+				 readers_that_died_are_cleared,
+				 two_hundred_readers_have_a_place };
 
 	return place_run("shm/store", tests, sizeof(tests) / sizeof(*tests));
 }
