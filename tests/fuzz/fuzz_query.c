@@ -45,7 +45,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	takes = query_takes(&q, &v);
 	for (unsigned i = 0; i < q.n; i++)
-		q.term[i].negated = !q.term[i].negated ;
+		q.term[i].negated = !q.term[i].negated;
 	/* One term and its opposite. */
 	if (q.n == 1 && query_takes(&q, &v) == takes)
 		abort();
