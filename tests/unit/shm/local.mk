@@ -88,3 +88,7 @@ check_PROGRAMS += tests/unit/shm/test_store_failures
 tests_unit_shm_test_store_failures_SOURCES = tests/unit/shm/test_store_failures.c
 tests_unit_shm_test_store_failures_LDADD = $(UNIT_LIBS_shm)
 TESTS += tests/unit/shm/test_store_failures
+check_PROGRAMS += tests/unit/shm/test_shared
+tests_unit_shm_test_shared_SOURCES = tests/unit/shm/test_shared.c
+tests_unit_shm_test_shared_LDADD = $(UNIT_LIBS_shm)
+TESTS += tests/unit/shm/test_shared
