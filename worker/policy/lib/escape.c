@@ -154,6 +154,8 @@ escape_field(char *to, char *end, struct str s)
 
 	if (!s.len)
 		return to;
+	if (!s.len)
+		return to;
 	for (;;) {
 		if (!copy_plain(&to, end, &at, stop))
 			return NULL;
