@@ -217,8 +217,6 @@ every_second(struct timer *t)
 
 	for (int i = 0; i < 2; i++)
 		door_check(&a->door[i]);
-	if (!a->overrides_known)
-		a->overrides_known = api_overrides(a->keeper);
 	timer_set(&a->keeper->loop.wheel, &a->second, clock_ms() + SECOND_MS);
 }
 

@@ -34,7 +34,6 @@ struct admin {
 	unsigned nconns;
 	struct digest token;            /* of admin.token, compared as such */
 	bool has_token;
-	bool overrides_known;           /* control.overrides is what the store says */
 };
 
 /* Who is at the other end. */
