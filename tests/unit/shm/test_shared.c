@@ -32,7 +32,8 @@ teardown(void)
 	rmdir(dir);
 }
 
-/* A worker that takes `n` requests of "k" and then dies or, told so, stays. Returns its row. */
+/* A worker that takes `n` requests of "k" and then dies or, told so, stays. Returns its
+ * row. */
 static int
 worker(uint32_t number, int n, pid_t *stays)
 {
@@ -131,7 +132,8 @@ END_TEST
 int
 main(void)
 {
-	const TTest *const tests[] = { the_dead_are_buried, seen_read_only, not_there_yet };
+	const TTest *const tests[] = { the_dead_are_buried, seen_read_only,
+				       not_there_yet };
 
 	return unit_run("shared", tests, sizeof(tests) / sizeof(*tests));
 }
