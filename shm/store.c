@@ -9,6 +9,8 @@
 
 #include "shm/store_inside.h"
 
+enum { PROBES_MOST = 64 };
+
 /* A disk that is full after some pages of a larger write gives LMDB a short write, which
  * it calls EIO. Writing behind the end of the file, where a page of it will be some day,
  * tells. */
@@ -21,6 +23,9 @@ store_cause(struct store *s, int code)
 
 	if (code != EIO || s->readonly)
 		return code;
+	/* Often enough it was not that. */
+	if (s->probes == PROBES_MOST)
+		return EIO;
 	if (!s->env || mdb_env_get_fd(s->env, &fd) || fstat(fd, &st) < 0)
 		return EIO;
 
@@ -28,7 +33,10 @@ store_cause(struct store *s, int code)
 
 	if (n < 0)
 		return errno;
-	return n < (ssize_t)sizeof(zeroes) ? ENOSPC : EIO;
+	if (n < (ssize_t)sizeof(zeroes))
+		return ENOSPC;
+	s->probes++;
+	return EIO;
 }
 
 enum store_failure

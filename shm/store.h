@@ -92,6 +92,7 @@ struct revision {
 
 enum { REVISION_VERSION = 1 };
 
+/* 10,000 are kept. */
 int store_revision_add(struct store *, struct revision *);
 /* Calls fn for each, the newest first, until it returns false. */
 int store_revisions(struct store *, bool (*fn)(void *arg, const struct revision *), void *arg);

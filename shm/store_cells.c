@@ -375,6 +375,11 @@ checkpoint_restore(struct store *s, struct cells *cells, struct quotas *quotas,
 	struct restore r = {
 		.cells = cells, .quotas = quotas, .mono = mono_ns, .wall = wall_ns
 	};
+	uint64_t bytes;
+	/* It may be the first to look at the file since the machine went down. */
+	int rc = store_check(s->path, CHECK_LIMITS, &bytes);
 
+	if (rc)
+		return store_fail(s, rc);
 	return store_read(s, restore, &r) < 0 ? -1 : r.count;
 }

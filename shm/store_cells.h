@@ -24,7 +24,8 @@ void checkpoint_undo(struct checkpoint *);
 /* The transaction was kept. */
 void checkpoint_done(struct checkpoint *);
 
-/* Loads what the store has into tables that nobody uses yet. Returns how many cells, -1. */
+/* Loads what the store has into tables that nobody uses yet; looks first whether the file can be trusted. Returns
+ * how many cells, -1 (some of them may have been loaded). */
 int64_t checkpoint_restore(struct store *, struct cells *, struct quotas *, uint64_t mono_ns, int64_t wall_ns);
 
 #endif

@@ -66,6 +66,7 @@ struct check {
 	uint64_t last, txn; /* as the meta page says */
 	uint64_t pages;     /* in the file */
 	bool leaves;        /* look at these, too */
+	bool limits;        /* … of the tables of checkpoints only */
 	bool lists;         /* second round of the free pages: what they list */
 	uint16_t sizes[PAGE_MOST / 2]; /* of the nodes of a page, where each begins */
 	uint8_t *seen;                 /* a bit for each page */
@@ -181,10 +182,18 @@ check_row(struct check *c, const struct node *n, const uint8_t *value, size_t ro
 	if (size > room)
 		return MDB_CORRUPTED;
 	if (n->flags & NODE_TABLE) {
+		struct str name = { (const char *)value - n->ksize, n->ksize };
+		bool leaves = c->leaves;
+		int rc;
+
 		if (!names || size != sizeof(table))
 			return MDB_CORRUPTED;
 		memcpy(&table, value, sizeof(table));
-		return check_tree(c, &table, false, false, level);
+		c->leaves |= c->limits &&
+			     (str_eq(name, STR("cells")) || str_eq(name, STR("quotas")));
+		rc = check_tree(c, &table, false, false, level);
+		c->leaves = leaves;
+		return rc;
 	}
 	if (list && c->lists) {
 		uint64_t words[PAGE_MOST / 8];
@@ -424,6 +433,7 @@ check_file(struct check *c, enum store_check how, uint64_t *bytes)
 	if (c->last >= c->pages)
 		how = CHECK_ROWS;
 	c->leaves = how == CHECK_ROWS;
+	c->limits = how == CHECK_LIMITS;
 	if (how == CHECK_HEAD)
 		return 0;
 	c->seen = calloc(c->pages / 8 + 1, 1);

@@ -44,6 +44,7 @@ struct store {
 	bool reading;                   /* the reader is in use */
 	bool readonly;
 	bool partial;                   /* not all tables are there yet (read-only) */
+	int probes;                     /* the file is longer by so many, to find out about failed writes */
 	bool unlocked;                  /* reads without a place in the table of readers */
 	enum store_failure failure;
 	MDB_dbi table[TABLES];          /* 0: not there */
@@ -107,12 +108,12 @@ int store_resize(struct store *, size_t size);
 /* Looks for tables that were not there when a reader opened. */
 void store_tables_again(struct store *);
 
-/* Looks at a file before LMDB maps it: follows the references of all pages, and of free pages (CHECK_ROWS); of
- * branches only, which are one page in a hundred; or reads only how the file begins. 0; ENOENT: there is none, or
- * it is empty; MDB_INVALID: not LMDB's, or not ours; MDB_VERSION_MISMATCH; MDB_CORRUPTED: damaged; an errno.
- * *bytes: how long the file is to be (may be more than it is: the last pages need never have been written; then all
- * is looked at). */
-enum store_check { CHECK_HEAD, CHECK_BRANCHES, CHECK_ROWS };
+/* Looks at a file before LMDB maps it: follows the references of all pages, and of free pages (CHECK_ROWS); of branches
+ * only, which are one page in a hundred; of these and all rows of checkpoints (CHECK_LIMITS); or reads only how the
+ * file begins. 0; ENOENT: there is none, or it is empty; MDB_INVALID: not LMDB's, or not ours; MDB_VERSION_MISMATCH;
+ * MDB_CORRUPTED: damaged; an errno. *bytes: how long the file is to be (may be more than it is: the last pages need
+ * never have been written; then all is looked at). */
+enum store_check { CHECK_HEAD, CHECK_BRANCHES, CHECK_LIMITS, CHECK_ROWS };
 int store_check(const char *path, enum store_check, uint64_t *bytes);
 
 #endif

@@ -4,6 +4,24 @@
 
 _Static_assert(sizeof(struct revision) == 528, "part of the file format");
 
+/* The oldest make room. */
+enum { REVISIONS_MOST = 10000 };
+
+static int
+make_room(struct store *s, MDB_txn *txn, MDB_cursor *c)
+{
+	MDB_val key, value;
+	MDB_stat st;
+	int rc = mdb_stat(txn, s->table[TABLE_REVISIONS], &st);
+
+	for (size_t n = st.ms_entries; !rc && n >= REVISIONS_MOST; n--) {
+		rc = mdb_cursor_get(c, &key, &value, MDB_FIRST);
+		if (!rc)
+			rc = mdb_cursor_del(c, 0);
+	}
+	return rc;
+}
+
 /* The number of the newest revision; 0: there is none. */
 static int
 newest(MDB_cursor *c, uint64_t *number)
@@ -29,7 +47,9 @@ add(struct store *s, MDB_txn *txn, void *arg)
 
 	if (rc)
 		return rc;
-	rc = newest(c, &r->number);
+	rc = make_room(s, txn, c);
+	if (!rc)
+		rc = newest(c, &r->number);
 	r->number++;
 	r->version = REVISION_VERSION;
 	if (!rc)

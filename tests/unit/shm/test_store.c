@@ -1,6 +1,7 @@
 /* The file of the store: opening, revisions, transactions, growth. */
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "shm/store_consumers.h"
@@ -54,6 +55,34 @@ START_TEST(numbers_go_on_when_the_writer_is_another)
 	ck_assert_uint_eq(seen.n, 2);
 	ck_assert_str_eq(seen.last.text, "3 errors");
 	ck_assert_uint_eq(seen.last.ok, 0);
+	store_close(s);
+}
+END_TEST
+
+static bool
+count_revision(void *arg, const struct revision *r)
+{
+	struct seen *s = arg;
+
+	s->last = *r;
+	s->n++;
+	return true;
+}
+
+START_TEST(the_history_does_not_grow_for_ever)
+{
+	struct seen seen = { .n = 0 };
+	struct revision r = { .ok = 1 };
+	struct store *s = place_open(false);
+
+	ok(store_begin(s));
+	for (int i = 0; i < 10050; i++)
+		ok(store_revision_add(s, &r));
+	ok(store_commit(s));
+	ck_assert_uint_eq(r.number, 10050);
+	ok(store_revisions(s, count_revision, &seen));
+	ck_assert_uint_eq(seen.n, 10000);
+	ck_assert_uint_eq(seen.last.number, 51);
 	store_close(s);
 }
 END_TEST
@@ -506,6 +535,35 @@ START_TEST(single_writes_grow_the_map_too)
 }
 END_TEST
 
+/* There is no address space for a larger map: the store is closed, and open again when
+ * there is. */
+START_TEST(a_map_that_cannot_grow_is_no_end)
+{
+	struct rlimit all, little;
+	struct store *s = place_open(false);
+	unsigned long pages;
+	FILE *f = fopen("/proc/self/statm", "r");
+	int times = 0;
+
+	ok(store_begin(s));
+	fill(s, 0, 110000);
+	ok(store_commit(s));
+	ck_assert_int_eq(fscanf(f, "%lu", &pages), 1);
+	fclose(f);
+	getrlimit(RLIMIT_AS, &all);
+	little = all;
+	little.rlim_cur = pages * 4096 + (16 << 20);
+	ck_assert_int_eq(setrlimit(RLIMIT_AS, &little), 0);
+	ck_assert_int_eq(store_write(s, put_large, &times), -1);
+	ck_assert(!store_again(s));
+	ck_assert_int_eq(setrlimit(RLIMIT_AS, &all), 0);
+	ck_assert(filled(s, 109999));
+	ok(store_write(s, put_large, &times));
+	ck_assert(filled(s, 0));
+	store_close(s);
+}
+END_TEST
+
 /* A reader that was killed while it looked: its place is given free. */
 START_TEST(readers_that_died_are_cleared)
 {
@@ -595,7 +653,9 @@ main(void)
 				 the_map_grows_under_a_reader,
 				 single_writes_grow_the_map_too,
 				 readers_that_died_are_cleared,
-				 two_hundred_readers_have_a_place };
+				 two_hundred_readers_have_a_place,
+				 a_map_that_cannot_grow_is_no_end,
+				 the_history_does_not_grow_for_ever };
 
 	return place_run("shm/store", tests, sizeof(tests) / sizeof(*tests));
 }

@@ -240,6 +240,48 @@ START_TEST(a_clock_set_back_holds_nobody_back)
 }
 END_TEST
 
+/* The first to read a file after a power cut is the builder: it must not fall over it. */
+START_TEST(a_damaged_checkpoint_is_refused)
+{
+	struct machine m = start("one");
+	struct store *s = place_open(false);
+	struct checkpoint *c = checkpoint_new(m.cells, m.quotas);
+	uint8_t page[4096];
+	int found = 0;
+	FILE *f;
+
+	for (int i = 0; i < 1000; i++)
+		take(&m, i, 50, MONO);
+	save(s, c, MONO, WALL);
+	store_close(s);
+	checkpoint_free(c);
+	/* In a leaf of the cells: a node of 8 + 4 + 16 bytes becomes longer. */
+	f = fopen(place_path, "r+b");
+	ck_assert_ptr_nonnull(f);
+	for (long at = 8192; !found && fseek(f, at, SEEK_SET) == 0 &&
+			     fread(page, sizeof(page), 1, f) == 1;
+	     at += 4096) {
+		unsigned node = page[16] | (unsigned)page[17] << 8;
+
+		if (page[10] != 2 || node > 4096 - 28 || page[node] != 16 ||
+		    page[node + 6] != 4)
+			continue;
+		page[node + 1] = 0xff;
+		fseek(f, at, SEEK_SET);
+		ck_assert_uint_eq(fwrite(page, sizeof(page), 1, f), 1);
+		found++;
+	}
+	ck_assert_int_eq(found, 1);
+	fclose(f);
+	s = place_open(true);
+	ck_assert_int_eq(checkpoint_restore(s, m.cells, m.quotas, MONO, WALL), -1);
+	ck_assert_int_eq(store_failure(s), STORE_FAIL_FOREIGN);
+	ck_assert_str_eq(store_error(s), "damaged");
+	store_close(s);
+	region_close(m.region);
+}
+END_TEST
+
 START_TEST(an_empty_store_restores_nothing)
 {
 	struct machine m = start("one");
@@ -263,6 +305,7 @@ main(void)
 				 a_transaction_that_failed_is_made_good,
 				 cells_of_another_hash_key_are_dropped,
 				 a_clock_set_back_holds_nobody_back,
+				 a_damaged_checkpoint_is_refused,
 				 an_empty_store_restores_nothing };
 
 	return place_run("shm/store_cells", tests, sizeof(tests) / sizeof(*tests));
