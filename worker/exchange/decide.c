@@ -75,8 +75,10 @@ take_links(struct exchange *x)
 		x->links = m->route->links;
 	else if (m->service)
 		x->links = m->service->links;
-	if (x->links->state_size)
-		x->states = arena_zalloc(&x->arena, x->links->state_size);
+	/* Policies without a state get a place too, not an offset from nowhere. */
+	x->states = x->links->state_size
+			    ? arena_zalloc(&x->arena, x->links->state_size)
+			    : x->home;
 }
 
 /* Answers what looks like requests that killed two workers. A crash before the route was

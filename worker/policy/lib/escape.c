@@ -116,7 +116,7 @@ put_u(char *to, uint32_t c)
 char *
 escape_json(char *to, char *end, struct str s)
 {
-	const char *at = s.at, *stop = at + s.len;
+	const char *at = s.at ? s.at : "", *stop = at + s.len;
 	uint32_t c;
 	size_t n;
 
@@ -150,10 +150,8 @@ escape_json(char *to, char *end, struct str s)
 char *
 escape_field(char *to, char *end, struct str s)
 {
-	const char *at = s.at, *stop = at + s.len;
+	const char *at = s.at ? s.at : "", *stop = at + s.len;
 
-	if (!s.len)
-		return to;
 	if (!s.len)
 		return to;
 	for (;;) {
