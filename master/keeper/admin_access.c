@@ -31,7 +31,8 @@ in_group(int fd, const struct ucred *c, gid_t wanted)
 }
 
 void
-admin_meet(const struct admin_door *d, int fd, const struct addr *from, struct admin_peer *p)
+admin_meet(const struct admin_door *d, int fd, const struct addr *from,
+	   struct admin_peer *p)
 {
 	struct ucred c = { .uid = (uid_t)-1 };
 	socklen_t len = sizeof(c);
@@ -41,8 +42,8 @@ admin_meet(const struct admin_door *d, int fd, const struct addr *from, struct a
 	p->unix_socket = d->unix_socket;
 	p->uid = (uid_t)-1;
 	if (!d->unix_socket) {
-		snprintf(p->who, sizeof(p->who), "%.*s", (int)(addr_put(text, from) - text),
-			 text);
+		snprintf(p->who, sizeof(p->who), "%.*s",
+			 (int)(addr_put(text, from) - text), text);
 		return;
 	}
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &c, &len) < 0)
@@ -141,10 +142,11 @@ admin_may(struct admin_conn *c, struct api_request *r, bool writes)
 			admin_name(&c->peer);
 		memcpy(r->who, c->peer.who, sizeof(r->who));
 		if (!c->peer.may)
-			api_problem(r, &c->answer, 403,
-				    "%s may not use this socket: root, the gateway's user "
-				    "and members of admin.socket_group may",
-				    c->peer.who);
+			api_problem(
+				r, &c->answer, 403,
+				"%s may not use this socket: root, the gateway's user "
+				"and members of admin.socket_group may",
+				c->peer.who);
 		return c->peer.may;
 	}
 	if (!host_is_ours(c)) {

@@ -1,5 +1,6 @@
-/* admin — what the admin plane is asked: a method, a path with its query, a body. Whatever the bytes are, the answer is a
- * problem or a row was found, and texts that were taken have no control characters. */
+/* admin — what the admin plane is asked: a method, a path with its query, a body.
+ * Whatever the bytes are, the answer is a problem or a row was found, and texts that were
+ * taken have no control characters. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +9,9 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const char *const known[] = { "name", "plan", "note", "suspended", "expires", NULL };
+static const char *const known[] = {
+	"name", "plan", "note", "suspended", "expires", NULL
+};
 
 static void
 take_body(const struct api_request *r, struct api_answer *a)
@@ -61,10 +64,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	r.path = path;
 	r.body = rest;
 	row = api_find(method, &r, &a);
-	if (row ? !str_eq(str_of(row->method), method) : a.status != 404 && a.status != 405)
+	if (row ? !str_eq(str_of(row->method), method)
+		: a.status != 404 && a.status != 405)
 		abort();
 	for (int i = 0; row && i < 2; i++)
-		if (r.param[i].len && !api_name(&r, &a, r.param[i], "consumer") && a.status != 400)
+		if (r.param[i].len && !api_name(&r, &a, r.param[i], "consumer") &&
+		    a.status != 400)
 			abort();
 	take_query(&r, &a);
 	take_body(&r, &a);

@@ -29,7 +29,8 @@ START_TEST(paths)
 	ck_assert(!match("/v1/consumers/{name}", "/v1/consumers/a/b", p));
 	ck_assert(match("/v1/consumers/{name}", "/v1/consumers/a%40b%2Fc", p));
 	unit_str_eq(p[0], "a@b/c");
-	ck_assert(match("/v1/consumers/{name}/keys/{id}", "/v1/consumers/acme/keys/0f", p));
+	ck_assert(
+		match("/v1/consumers/{name}/keys/{id}", "/v1/consumers/acme/keys/0f", p));
 	unit_str_eq(p[0], "acme");
 	unit_str_eq(p[1], "0f");
 	ck_assert(!match("/v1/consumers/{name}", "/v1/consumers/a%4", p));
@@ -120,8 +121,8 @@ START_TEST(seconds)
 	static const struct {
 		uint64_t us;
 		const char *text;
-	} all[] = { { 0, "0" },		{ 1, "0.000001" },     { 256, "0.000256" },
-		    { 500000, "0.5" },	{ 1000000, "1" },      { 1048576, "1.048576" },
+	} all[] = { { 0, "0" },         { 1, "0.000001" }, { 256, "0.000256" },
+		    { 500000, "0.5" },  { 1000000, "1" },  { 1048576, "1.048576" },
 		    { 60000000, "60" }, { 1200000, "1.2" } };
 	char buf[32];
 
@@ -145,7 +146,8 @@ START_TEST(labels)
 	text_u64(&t, 8);
 	unit_str_eq((struct str){ t.at, t.len },
 		    "# HELP postern_x_total what it is\n# TYPE postern_x_total counter\n"
-		    "postern_x_total{a=\"say \\\"hi\\\"\\\\\\n\",b=\"\"} 7\npostern_x_total 8\n");
+		    "postern_x_total{a=\"say \\\"hi\\\"\\\\\\n\",b=\"\"} "
+		    "7\npostern_x_total 8\n");
 	ck_assert_uint_eq(t.lines, 2);
 	free(t.at);
 }
@@ -154,8 +156,9 @@ END_TEST
 int
 main(void)
 {
-	const TTest *const tests[] = { paths, every_row_finds_itself, times, months, csv, seconds,
-				       labels };
+	const TTest *const tests[] = {
+		paths, every_row_finds_itself, times, months, csv, seconds, labels
+	};
 
 	return unit_run("api", tests, sizeof(tests) / sizeof(*tests));
 }
