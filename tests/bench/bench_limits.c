@@ -266,7 +266,7 @@ static const struct line lines[] = {
 	{ "decision", "key, clock, rate limit, 10,000 keys", do_decision, 1, 0 },
 	{ "refuse", "rate limit, refused", do_refuse, 1, 10 },
 	{ "hot", "rate limit, two processes, one key", do_take_one, 2, 20 },
-	{ "two", "rate limit, two processes, 1,000 keys", do_take_1000, 2, 20 },
+	{ "two", "rate limit, two processes, 1,000 keys", do_take_1000, 2, 0 },
 	{ "quota", "quota, 10,000 keys", do_quota, 1, 0 },
 	{ "inflight", "concurrency, taken and given back", do_inflight, 1, 0 },
 	{ "meters", "meter, 10,000 consumers", do_meters, 1, 0 },
