@@ -17,7 +17,7 @@ ROUTES = ('{ name = "create"; match = "POST /orders"; to = "origin"; },\n'
           '{ name = "never"; match = "GET /orders/*"; to = "origin"; },\n'
           '{ name = "hello"; match = "GET /hello"; respond: { status = 200; body = "hi"; }; },\n'
           '{ name = "away"; match = "GET /away"; redirect = "/hello"; },\n'
-          '{ name = "held"; match = "GET /held"; to = "origin"; policies = [ "slow" ]; },\n'
+          '{ name = "held"; match = "* /held"; to = "origin"; policies = [ "slow" ]; },\n'
           '{ name = "down"; match = "GET /down"; to = "down"; },\n'
           '{ name = "half"; match = "GET /half"; to = "half"; }')
 POLICIES = ('two: { type = "rate-limit"; rate = "2/min"; burst = 2; by = "{client.ip}"; };\n'
@@ -214,6 +214,18 @@ def test_held_back(gw):
     assert 300000 < j["queue_us"] < 1500000 and abs(j["policies"][0]["held_us"] - j["queue_us"]) < 2
     assert j["total_us"] >= j["queue_us"]
     assert re.search(r"spike-control/slow +waited .*held back \d", why(gw, j["http.request.id"]))
+
+
+@pytest.mark.parametrize("size", [10, 70000, 1000000])
+def test_held_back_with_a_body(gateway, origin, size):
+    """The body waits with its request, and arrives whole."""
+    o = origin()
+    g = gateway(conf(o))
+    body = os.urandom(size)
+    with g.client() as a, g.client() as b:
+        assert a.get("/held").status == 200
+        assert b.ask("POST", "/held", body=body).status == 200
+    assert o.requests[-1].body == body
 
 
 def test_a_client_that_leaves_while_it_is_held_back(gw):
