@@ -11,7 +11,11 @@ static struct arena arena;
 static bool
 match(const char *pattern, const char *path, struct str param[2])
 {
-	arena_init(&arena, NULL, 0, 1 << 20);
+	static bool begun;
+
+	if (!begun)
+		arena_init(&arena, NULL, 0, 1 << 20);
+	begun = true;
 	return api_match(pattern, str_of(path), &arena, param);
 }
 
