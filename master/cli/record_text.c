@@ -257,7 +257,7 @@ story_routes(const struct record_view *v, FILE *out)
 	}
 	fprintf(out, "service   %.*s\nroutes\n", STR_ARG(known(v, r->service)));
 	if (r->order > r->misses)
-		fprintf(out, "  %u of other %s\n", r->order - r->misses,
+		fprintf(out, "  %u of other %s\n", (unsigned)(r->order - r->misses),
 			r->misses < RECORD_MISSES ? "paths" : "paths or methods");
 	for (unsigned i = 0; i < r->misses && i < RECORD_MISSES; i++) {
 		const struct record_miss *m = &r->miss[i];
