@@ -318,11 +318,14 @@ write_fields(const struct access_log *p, struct logline *l, struct exchange *x)
 			one = template_piece(t, 0, x);
 		if (one.kind == TEMPLATE_NUMBER) {
 			logline_raw(l, one.value.len ? one.value : STR("null"));
-		} else {
-			logline_raw(l, STR("\""));
-			logline_template(l, t, x, false);
-			logline_raw(l, STR("\""));
+			continue;
 		}
+		logline_raw(l, STR("\""));
+		if (t->n == 1)
+			logline_piece(l, &one, false);
+		else
+			logline_template(l, t, x, false);
+		logline_raw(l, STR("\""));
 	}
 	logline_raw(l, STR("}\n"));
 }

@@ -121,35 +121,41 @@ logline_uri(struct logline *l, struct str uri)
 }
 
 void
+logline_piece(struct logline *l, const struct template_piece *p, bool raw)
+{
+	switch (p->kind) {
+	case TEMPLATE_LITERAL:
+		if (raw)
+			logline_raw(l, p->value);
+		else
+			logline_value(l, p->value);
+		break;
+	case TEMPLATE_QUERY:
+		logline_query(l, p->value);
+		break;
+	case TEMPLATE_HEADER:
+	case TEMPLATE_QUERY_VALUE:
+	case TEMPLATE_COOKIE:
+		if (p->value.len && logline_masks(l, p->name))
+			logline_raw(l, mask);
+		else if (str_caseeq(p->name, STR("referer")) ||
+			 str_caseeq(p->name, STR("location")))
+			logline_uri(l, p->value);
+		else
+			logline_value(l, p->value);
+		break;
+	default:
+		logline_value(l, p->value);
+	}
+}
+
+void
 logline_template(struct logline *l, const struct template *t, struct exchange *x,
 		 bool raw)
 {
 	for (uint32_t i = 0; i < t->n; i++) {
 		struct template_piece p = template_piece(t, i, x);
 
-		switch (p.kind) {
-		case TEMPLATE_LITERAL:
-			if (raw)
-				logline_raw(l, p.value);
-			else
-				logline_value(l, p.value);
-			break;
-		case TEMPLATE_QUERY:
-			logline_query(l, p.value);
-			break;
-		case TEMPLATE_HEADER:
-		case TEMPLATE_QUERY_VALUE:
-		case TEMPLATE_COOKIE:
-			if (p.value.len && logline_masks(l, p.name))
-				logline_raw(l, mask);
-			else if (str_caseeq(p.name, STR("referer")) ||
-				 str_caseeq(p.name, STR("location")))
-				logline_uri(l, p.value);
-			else
-				logline_value(l, p.value);
-			break;
-		default:
-			logline_value(l, p.value);
-		}
+		logline_piece(l, &p, raw);
 	}
 }

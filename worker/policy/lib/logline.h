@@ -37,6 +37,8 @@ bool logline_masks(const struct logline *, struct str name);
 void logline_query(struct logline *, struct str query);
 /* A URI with such a query. */
 void logline_uri(struct logline *, struct str uri);
+/* One part of a template: escaped, and masked by what it is; a literal as it is when `raw`. */
+void logline_piece(struct logline *, const struct template_piece *, bool raw);
 /* All parts of a template, each escaped and masked by what it is; literal parts as they
  * are when `raw`. */
 void logline_template(struct logline *, const struct template *, struct exchange *, bool raw);
