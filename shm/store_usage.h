@@ -49,7 +49,8 @@ int store_usage_expire(struct store *, enum usage_level, int64_t before, int mos
 
 enum { BOOKED_MOST = 1900 };            /* bytes: a row lies within a page */
 
-/* Booked: at most BOOKED_MOST bytes of the caller's by a key of at most 64 bytes. 1; 0: none, or not of this size; -1. */
+/* Booked: at most BOOKED_MOST bytes of the caller's by a key of at most 64 bytes. 1; 0: none, or not of this size;
+ * -1. */
 int store_booked_get(struct store *, struct str key, void *to, size_t size);
 int store_booked_put(struct store *, struct str key, const void *from, size_t size);
 /* Forgets those whose key begins so. */

@@ -92,3 +92,7 @@ check_PROGRAMS += tests/unit/shm/test_shared
 tests_unit_shm_test_shared_SOURCES = tests/unit/shm/test_shared.c
 tests_unit_shm_test_shared_LDADD = $(UNIT_LIBS_shm)
 TESTS += tests/unit/shm/test_shared
+check_PROGRAMS += tests/unit/shm/test_store_growth
+tests_unit_shm_test_store_growth_SOURCES = tests/unit/shm/test_store_growth.c
+tests_unit_shm_test_store_growth_LDADD = $(UNIT_LIBS_shm)
+TESTS += tests/unit/shm/test_store_growth

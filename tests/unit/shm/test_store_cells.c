@@ -255,7 +255,8 @@ START_TEST(a_damaged_checkpoint_is_refused)
 	save(s, c, MONO, WALL);
 	store_close(s);
 	checkpoint_free(c);
-	/* In a leaf of the cells: a node of 8 + 4 + 16 bytes becomes longer. */
+	/* A leaf of the cells, whose nodes are of 8 + 4 + 16 bytes, has one more than it
+	 * has. */
 	f = fopen(place_path, "r+b");
 	ck_assert_ptr_nonnull(f);
 	for (long at = 8192; !found && fseek(f, at, SEEK_SET) == 0 &&
@@ -266,7 +267,7 @@ START_TEST(a_damaged_checkpoint_is_refused)
 		if (page[10] != 2 || node > 4096 - 28 || page[node] != 16 ||
 		    page[node + 6] != 4)
 			continue;
-		page[node + 1] = 0xff;
+		page[12] = (uint8_t)(page[12] + 2);
 		fseek(f, at, SEEK_SET);
 		ck_assert_uint_eq(fwrite(page, sizeof(page), 1, f), 1);
 		found++;
