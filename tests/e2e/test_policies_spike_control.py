@@ -110,3 +110,28 @@ def test_a_body_comes_while_its_request_waits(gateway, origin):
     with g.client() as c:
         assert c.ask("POST", "/2", body=body).status == 200
     assert o.requests[-1].body == body
+
+
+def test_a_graceful_stop_lets_them_have_their_turn(gateway, origin):
+    g, o = smooth(gateway, origin, 'rate = "10/s";')
+    g.expect_exit, g.stable = True, False
+    done = []
+    t = threading.Thread(target=lambda: done.extend(at_once(g, 6)[1]))
+    t.start()
+    time.sleep(0.15)
+    g.signal(signal.SIGQUIT)
+    t.join()
+    assert [r.status for r, _ in done] == [200] * 6 and len(o.requests) == 6
+
+
+def test_why_says_how_long(gateway, origin):
+    g, _ = smooth(gateway, origin, 'rate = "5/s"; queue = 1;')
+    _, got = at_once(g, 2)
+    r = got[-1][0]
+    assert r.status == 200
+    _, got = at_once(g, 3)
+    refused = [r for r, _ in got if r.status == 429]
+    assert refused
+    code, out, err = g.run("why", "--rundir", g.path("run"), refused[0].get("x-request-id"))
+    assert code == 0, err
+    assert "1 wait already, room in " in out and "spike_refused" in out
