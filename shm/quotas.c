@@ -18,9 +18,7 @@ struct quotas {
 
 enum { COUNT_BITS = 36 };
 
-_Static_assert(sizeof(struct set) == 64, "one cache line");
-_Static_assert(sizeof(struct quotas) == 64 + 64 * (size_t)QUOTAS_SETS,
-	       "4 MiB and a line");
+_Static_assert(sizeof(struct set) % 64 == 0, "whole cache lines");
 _Static_assert(QUOTA_MOST == (1ull << COUNT_BITS) - 1, "what fits");
 
 static const struct region_shape shape = { "quota.cells", 1, sizeof(struct quotas), 1 };
@@ -68,17 +66,18 @@ ends_of(uint64_t value)
 	return (uint32_t)(value >> COUNT_BITS);
 }
 
-/* The key's cell, or the one that it would take: that whose window ends first. */
+/* The key's cell, or the one that it would take: that whose window ends first. Each key
+ * has a cell that it looks at first, the same for all who look. */
 static union word *
 find(struct set *s, uint64_t tag, union word *seen)
 {
 	union word *least = NULL;
 
-	for (int i = 0; i < QUOTAS_A_SET; i++) {
-		union word w = word_look(&s->cell[i]);
+	for (unsigned i = 0; i < QUOTAS_A_SET; i++) {
+		union word *at = &s->cell[(tag + i) % QUOTAS_A_SET], w = word_look(at);
 
 		if (w.tag == tag || !least || ends_of(w.value) < ends_of(seen->value)) {
-			least = &s->cell[i];
+			least = at;
 			*seen = w;
 		}
 		if (w.tag == tag)

@@ -1,7 +1,8 @@
 /* quotas — how much of a calendar window each key has used, exactly, for all workers together.
  *
- * A cell is 16 bytes, {tag, end of the window (minutes since 1970) << 36 | count}, swapped as one word, four a set,
- * as in shm/cells.h and for the same reasons: no write lowers the end of a cell's window, a new key takes the cell of
+ * A cell is 16 bytes, {tag, end of the window (minutes since 1970) << 36 | count}, swapped as one word. As nothing
+ * recovers before its window ends, there are more cells to a set than for rates: with 500,000 keys one of 2,000 finds
+ * its set full, with 250,000 none. Otherwise it is as in shm/cells.h and for the same reasons: no write lowers the end of a cell's window, a new key takes the cell of
  * its set whose window ends first and only if that is over, so that no key is ever in two cells. */
 #ifndef SHM_QUOTAS_H
 #define SHM_QUOTAS_H
@@ -12,7 +13,10 @@
 #include "base/siphash.h"
 #include "shm/region.h"
 
-enum { QUOTAS_SETS = 1 << 16, QUOTAS_A_SET = 4 };       /* 262,144 keys in 4 MiB */
+enum { QUOTAS_SETS = 1 << 16 };
+#ifndef QUOTAS_A_SET                    /* fewer in a test */
+#define QUOTAS_A_SET 16                 /* 1,048,576 keys in 16 MiB */
+#endif
 #define QUOTA_MOST ((1ull << 36) - 1)
 
 struct quotas;

@@ -106,7 +106,7 @@ START_TEST(a_set_that_is_full)
 {
 	for (uint64_t i = 1; i <= QUOTAS_A_SET; i++)
 		quotas_take(quotas, (struct siphash){ i, 3 }, i == 2 ? TEN : ELEVEN,
-			    TEN - 1, 9, i);
+			    TEN - 1, 99, i);
 	ck_assert_int_eq(
 		quotas_take(quotas, (struct siphash){ 99, 3 }, ELEVEN, TEN - 1, 9, 1)
 			.verdict,
@@ -123,6 +123,25 @@ START_TEST(a_set_that_is_full)
 	ck_assert_int_eq(
 		quotas_take(quotas, (struct siphash){ 2, 3 }, TEN, TEN - 1, 9, 1).verdict,
 		QUOTA_FULL);
+}
+END_TEST
+
+/* A quarter of a million consumers within one window. */
+START_TEST(there_is_room)
+{
+	unsigned full = 0, wrong = 0;
+
+	for (int round = 1; round <= 2; round++)
+		for (uint32_t i = 0; i < 250000; i++) {
+			struct str name = { (const char *)&i, sizeof(i) };
+			struct quota_answer a = quotas_take(
+				quotas, quotas_key(quotas, 1, name), TEN, TEN - 1, 9, 1);
+
+			full += a.verdict == QUOTA_FULL;
+			wrong += a.verdict == QUOTA_ADMITTED && a.used != (uint64_t)round;
+		}
+	ck_assert_uint_eq(wrong, 0);
+	ck_assert_uint_le(full, 2);
 }
 END_TEST
 
@@ -178,6 +197,7 @@ main(void)
 	tcase_add_test(t, only_looking);
 	tcase_add_test(t, reset_by_an_admin);
 	tcase_add_test(t, a_set_that_is_full);
+	tcase_add_test(t, there_is_room);
 	tcase_add_test(t, a_clock_that_is_behind);
 	tcase_add_test(t, put_back);
 	suite_add_tcase(s, t);

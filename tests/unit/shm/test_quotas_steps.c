@@ -1,5 +1,6 @@
 /* Quotas: all interleavings of two that take at the same time, also when a window ends.
  */
+#define QUOTAS_A_SET 4
 #include "tests/unit/shm/interleave.h"
 
 #include "shm/quotas.c"
