@@ -2,8 +2,9 @@
  *
  * A cell is 16 bytes, {tag, end of the window (minutes since 1970) << 36 | count}, swapped as one word. As nothing
  * recovers before its window ends, there are more cells to a set than for rates: with 500,000 keys one of 2,000 finds
- * its set full, with 250,000 none. Otherwise it is as in shm/cells.h and for the same reasons: no write lowers the end of a cell's window, a new key takes the cell of
- * its set whose window ends first and only if that is over, so that no key is ever in two cells. */
+ * its set full, with 250,000 none. Otherwise it is as in shm/cells.h and for the same reasons: no write lowers the end
+ * of a cell's window, a new key takes the cell of its set whose window ends first and only if that is over, so that no
+ * key is ever in two cells. */
 #ifndef SHM_QUOTAS_H
 #define SHM_QUOTAS_H
 
