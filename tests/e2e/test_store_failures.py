@@ -296,13 +296,27 @@ def test_dying_in_the_store_again_and_again(gateway, origin):
     wait_for(lambda: requests(g, "acme") == 4, "all, after a restart")
 
 
-def crash_inside(g):
+def test_killed_in_the_store(gateway, origin):
+    """kill -9 in the middle of a write says nothing against the file."""
+    g = start(gateway, origin())
+    g.stable = False
+    for i in range(5):
+        ask(g)
+        wait_for(lambda: requests(g, "acme") == i + 1, "%d requests" % (i + 1))
+        crash_inside(g, signal.SIGKILL)
+        g.wait_admin()
+    assert requests(g, "acme") == 5
+    assert state(g) == ["ok"]
+
+
+def crash_inside(g, sig=signal.SIGSEGV):
     """A crash of the keeper in the middle of a write."""
     old = g.keeper()
     os.kill(old, signal.SIGSTOP)
     poke(g, "control", BUSY, 1)
-    os.kill(old, signal.SIGSEGV)
-    os.kill(old, signal.SIGCONT)
+    os.kill(old, sig)
+    if sig != signal.SIGKILL:
+        os.kill(old, signal.SIGCONT)
     g.wait_respawn("keeper", old)
 
 
