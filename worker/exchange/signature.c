@@ -45,11 +45,15 @@ exchange_signature(const struct exchange *x, uint32_t route)
 	/* Not a secret: all processes, of upgrades too, must say the same. */
 	static const uint64_t key[2] = { 0x706f737465726e21, 0x706f69736f6e2121 };
 	uint64_t h = siphash(key, route, x->request.method_text).low;
-	const char *at = x->request.target.at, *end = at + x->head_len;
+	size_t front = x->request.method_text.len + 1; /* of the target in the head */
 	struct str line;
 
-	while (x->head_len && next_line(&at, end, &line))
-		if (!is_passing(line))
-			h = siphash(key, h, line).low;
+	if (x->head_len > front) {
+		const char *at = x->request.target.at, *end = at + x->head_len - front;
+
+		while (next_line(&at, end, &line))
+			if (!is_passing(line))
+				h = siphash(key, h, line).low;
+	}
 	return h ? h : 1;
 }
