@@ -260,7 +260,7 @@ int
 store_read(struct store *s, int (*step)(struct store *, MDB_txn *, void *), void *arg)
 {
 	bool nested = s->reading;
-	MDB_txn *txn;
+	MDB_txn *txn = NULL;
 	int rc;
 
 	if (s->begun) {

@@ -76,7 +76,7 @@ unpack_key(struct key_row *r, MDB_val digest, MDB_val row)
 	char hex[2 * sizeof(struct digest)];
 	struct digest copy;
 
-	if (digest.mv_size != sizeof(copy))
+	if (digest.mv_size != sizeof(copy) || !digest.mv_data)
 		return MDB_CORRUPTED;
 	memcpy(&copy, digest.mv_data, sizeof(copy));
 	memset(r, 0, sizeof(*r));
