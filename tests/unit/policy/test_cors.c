@@ -73,7 +73,8 @@ START_TEST(a_preflight_is_answered_here)
 	ck_assert_int_eq(x->response.status, 204);
 	headers_remove(&x->response.headers, STR("date"));
 	try_response();
-	try_returns("access-control-allow-methods: GET, PUT\n"
+	try_returns("x-request-id: 0123456789abcdef0123456789abcdef\n"
+		    "access-control-allow-methods: GET, PUT\n"
 		    "access-control-allow-headers: x-a, content-type\n"
 		    "access-control-max-age: 3600\n"
 		    "vary: Origin, Access-Control-Request-Method, "
