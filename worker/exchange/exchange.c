@@ -1,3 +1,4 @@
+#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,14 +64,15 @@ exchange_run(struct exchange *x)
 	for (;;) {
 		enum step next = steps[x->step](x);
 
-		if (next == STEP_GONE)
-			break;
+		if (next < STEP_COUNT) {
+			x->step = next;
+			continue;
+		}
 		if (next == STEP_STAY) {
 			x->running = false;
 			went_away(x);
-			break;
 		}
-		x->step = next;
+		break;
 	}
 	running = NULL;
 	ring_now(ring, nothing);
@@ -279,20 +281,33 @@ exchange_duration(const struct exchange *x)
 	return (x->ended ? x->ended : clock_now()) - x->began;
 }
 
+/* Eight hex digits at once: a nibble to each byte, then up to '0' … '9' and 'a' … 'f'. */
+static inline void
+put_hex(char *to, uint32_t n)
+{
+	const uint64_t ones = 0x0101010101010101;
+	uint64_t x = n, letters;
+
+	x = (x | x << 16) & 0x0000ffff0000ffff;
+	x = (x | x << 8) & 0x00ff00ff00ff00ff;
+	x = (x | x << 4) & 0x0f * ones;
+	letters = (x + 6 * ones) >> 4 & ones;
+	x = htobe64(x + '0' * ones + letters * ('a' - '0' - 10));
+	memcpy(to, &x, sizeof(x));
+}
+
 struct str
 exchange_id(struct exchange *x)
 {
-	static const char digits[] = "0123456789abcdef";
 	char *to;
 
 	if (x->id_text.len)
 		return x->id_text;
 	to = arena_alloc_aligned(&x->arena, 32, 1);
+	for (int i = 0; i < 4; i++)
+		put_hex(to + 8 * i, (uint32_t)(x->id[i / 2] >> (i % 2 ? 0 : 32)));
 	x->id_text = (struct str){ to, 32 };
 	x->id_made = true;
-	for (int i = 0; i < 2; i++)
-		for (int shift = 60; shift >= 0; shift -= 4)
-			*to++ = digits[x->id[i] >> shift & 15];
 	return x->id_text;
 }
 
