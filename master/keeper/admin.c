@@ -14,7 +14,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-enum { SECOND_MS = 1000, BACKLOG = 64, PATIENCE_MS = 10000 };
+enum { SECOND_MS = 1000, SOON_MS = 100, BACKLOG = 64 };
+enum { PATIENCE_MS = 10000, HANDOVER_MS = 3000 };
 
 /* ---- opening */
 
@@ -214,10 +215,14 @@ static void
 every_second(struct timer *t)
 {
 	struct admin *a = list_entry(t, struct admin, second);
+	bool soon = false;
 
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < 2; i++) {
 		door_check(&a->door[i]);
-	timer_set(&a->keeper->loop.wheel, &a->second, clock_ms() + SECOND_MS);
+		soon |= a->door[i].since && !a->door[i].said;
+	}
+	timer_set(&a->keeper->loop.wheel, &a->second,
+		  clock_ms() + (soon ? SOON_MS : SECOND_MS));
 }
 
 struct admin *
@@ -251,11 +256,29 @@ admin_reloaded(struct keeper *k)
 		configure(k->admin);
 }
 
+/* After an upgrade the keeper that comes after us may not have begun yet: until it has,
+ * whoever asks is answered by us. */
+static void
+hand_over(struct admin *a)
+{
+	const struct slots *s = a->keeper->shared.slots;
+	uint64_t end = clock_ms() + HANDOVER_MS;
+	bool upgrade = false;
+
+	for (int i = 0; i < SLOTS_MAX; i++)
+		upgrade |= s->row[i].role == SLOT_MASTER && s->row[i].pid != getppid() &&
+			   slot_alive(&s->row[i]);
+	while (upgrade && clock_ms() < end && a->door[0].listen &&
+	       path_is_ours(&a->door[0]))
+		loop_turn(&a->keeper->loop, SOON_MS);
+}
+
 void
 admin_free(struct admin *a)
 {
 	if (!a)
 		return;
+	hand_over(a);
 	for (int i = 0; i < 2; i++)
 		door_close(&a->door[i]);
 	while (!list_empty(&a->conns))
