@@ -50,8 +50,8 @@ by_number(const void *a, const void *b)
 	return *(const int *)a - *(const int *)b;
 }
 
-/* Of the master's descriptors only standard ones, the region's and its own stay: a socket of
- * another slot that is kept open here would never be closed. */
+/* Of the master's descriptors only standard ones, the region's and its own stay: a socket
+ * of another slot that is kept open here would never be closed. */
 static void
 close_others(const struct heritage *h)
 {

@@ -7,15 +7,16 @@
 #include "base/log.h"
 
 enum {
-	TRIES = 8,                      /* of a transaction: the map grows in between */
-	AFTER_MS = 3000,                /* looked on for that long when traffic has ended */
-	WHOLE_MS = 30 * 1000,           /* everything is looked at, traffic or not */
+	TRIES = 8,            /* of a transaction: the map grows in between */
+	AFTER_MS = 3000,      /* looked on for that long when traffic has ended */
+	WHOLE_MS = 30 * 1000, /* everything is looked at, traffic or not */
 	EXPIRE_MS = 10 * 1000,
-	EXPIRE_MOST = 1000,             /* rows at a time */
+	EXPIRE_MOST = 1000, /* rows at a time */
 	INSTANCE_DAYS = 7
 };
 
-/* A cell that will have recovered before a machine could be up again is not worth keeping. */
+/* A cell that will have recovered before a machine could be up again is not worth
+ * keeping. */
 #define HORIZON (10 * 1000000000ull)
 
 /* A part of a key that is the same on every machine: big-endian. */
@@ -81,8 +82,8 @@ forget_instance(struct store *store, uint64_t id)
 	store_booked_drop(store, (struct str){ prefix, sizeof(prefix) });
 }
 
-/* Once for a region and store. Those that were not seen for long will not come again: what was
- * booked of them need not be known any more. */
+/* Once for a region and store. Those that were not seen for long will not come again:
+ * what was booked of them need not be known any more. */
 static int
 introduce(struct collect *c, struct store *store)
 {
@@ -248,7 +249,8 @@ static int64_t
 expire(struct collect *c, struct store *store)
 {
 	const struct conf_history *h = &c->keeper->model->history;
-	const uint64_t keep[] = { [USAGE_MINUTE] = h->minutes, [USAGE_HOUR] = h->hours,
+	const uint64_t keep[] = { [USAGE_MINUTE] = h->minutes,
+				  [USAGE_HOUR] = h->hours,
 				  [USAGE_DAY] = h->days };
 	int64_t now = clock_wall_ms(), gone = 0, n;
 
@@ -263,8 +265,8 @@ expire(struct collect *c, struct store *store)
 	}
 	if (!h->records)
 		return gone;
-	n = store_records_expire(store, now - (int64_t)h->records, (uint64_t)h->records_most,
-				 EXPIRE_MOST);
+	n = store_records_expire(store, now - (int64_t)h->records,
+				 (uint64_t)h->records_most, EXPIRE_MOST);
 	return n < 0 ? -1 : gone + n;
 }
 

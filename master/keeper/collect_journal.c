@@ -1,7 +1,8 @@
-/* The journal: absolute numbers of meters that have changed and are not booked yet, a few bytes each, written anew
- * every second in a few rows. A hundred times cheaper than to book them; should machine and region be lost,
- * the next keeper books from it. A piece: time (64 bits), then entry, life, which classes, and of each three
- * numbers. Applied twice it does no harm: it says where a meter stood, not what was added. */
+/* The journal: absolute numbers of meters that have changed and are not booked yet, a few
+ * bytes each, written anew every second in a few rows. A hundred times cheaper than to
+ * book them; should machine and region be lost, the next keeper books from it. A piece:
+ * time (64 bits), then entry, life, which classes, and of each three numbers. Applied
+ * twice it does no harm: it says where a meter stood, not what was added. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -130,8 +131,8 @@ take_item(struct unpack *u, uint32_t *entry, uint32_t *life, struct usage_sum *s
 }
 
 static int
-book_item(struct store *store, const struct piece *p, int64_t at, uint32_t entry, uint32_t life,
-	  const struct usage_sum *now)
+book_item(struct store *store, const struct piece *p, int64_t at, uint32_t entry,
+	  uint32_t life, const struct usage_sum *now)
 {
 	struct str consumer, service, key;
 	struct meter_row row;
@@ -141,7 +142,8 @@ book_item(struct store *store, const struct piece *p, int64_t at, uint32_t entry
 
 	key = (struct str){ bytes, booked_key(p->instance, 'm', entry, life, bytes) };
 	got = store_booked_get(store, key, &row, sizeof(row));
-	if (got <= 0 || row.name_len > sizeof(row.name) || !meters_difference(&d, now, &row.sum))
+	if (got <= 0 || row.name_len > sizeof(row.name) ||
+	    !meters_difference(&d, now, &row.sum))
 		return got < 0 ? -1 : 0;
 	meter_split((struct str){ row.name, row.name_len }, &consumer, &service);
 	if (store_usage_add(store, at, consumer, service, &d) < 0)
@@ -175,7 +177,8 @@ find_pieces(struct store *store, struct pieces *all)
 	for (int i = 0; i < INSTANCES; i++) {
 		all->instance = known[i].id;
 		booked_key(known[i].id, 'j', 0, 0, key);
-		if (known[i].id && store_booked_each(store, (struct str){ key, 9 }, take, all) < 0)
+		if (known[i].id &&
+		    store_booked_each(store, (struct str){ key, 9 }, take, all) < 0)
 			return -1;
 	}
 	return 0;

@@ -5,8 +5,8 @@
 #include "master/keeper/collect.h"
 
 enum {
-	AT_ONCE = 256,                  /* meters that are booked each second; of more, a part … */
-	PARTS = 60                      /* … so that each has its turn in a minute */
+	AT_ONCE = 256, /* meters that are booked each second; of more, a part … */
+	PARTS = 60     /* … so that each has its turn in a minute */
 };
 
 /* Zeroed memory that costs nothing until it is used. */
@@ -28,7 +28,8 @@ meters_new(struct collect *c)
 	b->collect = c;
 	b->ledger = &c->keeper->shared.meters;
 	b->known = sparse(b->ledger->count, sizeof(*b->known));
-	b->inflight = sparse(c->keeper->shared.inflight.ledger.count, sizeof(*b->inflight));
+	b->inflight =
+		sparse(c->keeper->shared.inflight.ledger.count, sizeof(*b->inflight));
 	return b;
 }
 
@@ -66,9 +67,11 @@ meters_read(const struct meters_book *b, uint32_t entry, struct usage_sum *sum)
 	const struct meter *m = ledger_value(b->ledger, entry);
 
 	for (int i = 0; i < METER_CLASSES; i++) {
-		sum->of[i].requests = atomic_load_explicit(&m->of[i].requests, memory_order_relaxed);
+		sum->of[i].requests =
+			atomic_load_explicit(&m->of[i].requests, memory_order_relaxed);
 		sum->of[i].in = atomic_load_explicit(&m->of[i].in, memory_order_relaxed);
-		sum->of[i].out = atomic_load_explicit(&m->of[i].out, memory_order_relaxed);
+		sum->of[i].out =
+			atomic_load_explicit(&m->of[i].out, memory_order_relaxed);
 	}
 }
 
@@ -82,12 +85,14 @@ more(uint64_t now, uint64_t before, bool *any)
 }
 
 bool
-meters_difference(struct usage_sum *d, const struct usage_sum *now, const struct usage_sum *before)
+meters_difference(struct usage_sum *d, const struct usage_sum *now,
+		  const struct usage_sum *before)
 {
 	bool any = false;
 
 	for (int i = 0; i < METER_CLASSES; i++) {
-		d->of[i].requests = more(now->of[i].requests, before->of[i].requests, &any);
+		d->of[i].requests =
+			more(now->of[i].requests, before->of[i].requests, &any);
 		d->of[i].in = more(now->of[i].in, before->of[i].in, &any);
 		d->of[i].out = more(now->of[i].out, before->of[i].out, &any);
 	}
@@ -117,7 +122,9 @@ know(struct meters_book *b, struct store *store, uint32_t entry, struct meter_kn
 	if (k->known && k->life == life)
 		return 0;
 	*k = (struct meter_known){ .life = life, .used_at = clock_ms() };
-	got = store_booked_get(store, (struct str){ key, booked_key(b->collect->instance, 'm', entry, life, key) },
+	got = store_booked_get(store,
+			       (struct str){ key, booked_key(b->collect->instance, 'm',
+							     entry, life, key) },
 			       &row, sizeof(row));
 	if (got < 0)
 		return -1;
@@ -145,8 +152,10 @@ look(struct meters_book *b, struct store *store)
 		meters_read(b, i, &now);
 		if (!meters_difference(&d, &now, &k->booked))
 			continue;
-		b->changes = meters_more(b->changes, b->nchanges, &b->room, sizeof(*b->changes));
-		b->changes[b->nchanges++] = (struct meter_change){ .entry = i, .now = now };
+		b->changes = meters_more(b->changes, b->nchanges, &b->room,
+					 sizeof(*b->changes));
+		b->changes[b->nchanges++] =
+			(struct meter_change){ .entry = i, .now = now };
 	}
 	return 0;
 }
@@ -171,7 +180,8 @@ mark_edge(struct meters_book *b)
 /* ---- booking */
 
 static int
-add(struct meters_book *b, struct store *store, int64_t at, struct str name, const struct usage_sum *d)
+add(struct meters_book *b, struct store *store, int64_t at, struct str name,
+    const struct usage_sum *d)
 {
 	struct str consumer, service;
 	struct rollup_sum r;
@@ -186,7 +196,8 @@ add(struct meters_book *b, struct store *store, int64_t at, struct str name, con
 		r.requests += d->of[i].requests;
 		r.in += d->of[i].in;
 		r.out += d->of[i].out;
-		/* The first class is that of no answer; there is no 1xx at the end of a request. */
+		/* The first class is that of no answer; there is no 1xx at the end of a
+		 * request. */
 		r.status[i] += i ? d->of[i].requests : 0;
 	}
 	series_consumer(b->collect->series, consumer, &r);
@@ -194,11 +205,13 @@ add(struct meters_book *b, struct store *store, int64_t at, struct str name, con
 }
 
 static int
-put_row(struct meters_book *b, struct store *store, uint32_t entry, const struct usage_sum *sum)
+put_row(struct meters_book *b, struct store *store, uint32_t entry,
+	const struct usage_sum *sum)
 {
 	struct meter_row row;
 	char key[24];
-	size_t len = booked_key(b->collect->instance, 'm', entry, b->known[entry].life, key);
+	size_t len =
+		booked_key(b->collect->instance, 'm', entry, b->known[entry].life, key);
 
 	meters_row(&row, sum, ledger_name(b->ledger, entry));
 	return store_booked_put(store, (struct str){ key, len }, &row, sizeof(row));
@@ -217,7 +230,8 @@ book(struct meters_book *b, struct store *store, struct meter_change *c)
 			return -1;
 		from = &k->edge;
 	}
-	if (meters_difference(&d, &c->now, from) && add(b, store, b->collect->at, name, &d) < 0)
+	if (meters_difference(&d, &c->now, from) &&
+	    add(b, store, b->collect->at, name, &d) < 0)
 		return -1;
 	c->booked = true;
 	return put_row(b, store, c->entry, &c->now);
@@ -268,7 +282,8 @@ meters_done(struct meters_book *b)
 	for (uint32_t i = 0; i < b->nchanges; i++) {
 		struct meter_known *k = &b->known[b->changes[i].entry];
 
-		if (meters_difference(&(struct usage_sum){ 0 }, &b->changes[i].now, &k->booked))
+		if (meters_difference(&(struct usage_sum){ 0 }, &b->changes[i].now,
+				      &k->booked))
 			k->used_at = clock_ms();
 		k->stored = true;
 		if (!b->changes[i].booked)

@@ -5,21 +5,21 @@
 #include "master/keeper/collect.h"
 
 enum {
-	READ_MOST = 1000,               /* records of a ring at a time; the rest is passed over */
-	TYPICAL = 400                   /* bytes of a record, until we know better */
+	READ_MOST = 1000, /* records of a ring at a time; the rest is passed over */
+	TYPICAL = 400     /* bytes of a record, until we know better */
 };
 
 struct records_book {
 	struct collect *collect;
-	uint64_t cursor[SLOTS_MAX];     /* in RING_ALL */
-	uint64_t kept[SLOTS_MAX];       /* in RING_KEPT: stored up to here */
-	uint64_t reached[SLOTS_MAX];    /* … by this transaction */
-	bool known[SLOTS_MAX];          /* `kept` is that of the store */
-	bool moved[SLOTS_MAX];          /* … and this transaction moved it */
-	uint64_t read, missed;          /* records since the last transaction */
-	uint64_t sizes, counted;        /* bytes of records that were read, and how many */
-	int64_t allowance;              /* failures that may be stored */
-	uint64_t allowed_at;            /* ms */
+	uint64_t cursor[SLOTS_MAX];  /* in RING_ALL */
+	uint64_t kept[SLOTS_MAX];    /* in RING_KEPT: stored up to here */
+	uint64_t reached[SLOTS_MAX]; /* … by this transaction */
+	bool known[SLOTS_MAX];       /* `kept` is that of the store */
+	bool moved[SLOTS_MAX];       /* … and this transaction moved it */
+	uint64_t read, missed;       /* records since the last transaction */
+	uint64_t sizes, counted;     /* bytes of records that were read, and how many */
+	int64_t allowance;           /* failures that may be stored */
+	uint64_t allowed_at;         /* ms */
 	bool pending;
 	uint64_t buf[(RECORD_SIZE_MAX + 7) / 8];
 };
@@ -82,7 +82,8 @@ tail(struct records_book *b, const struct ring *ring, uint64_t *cursor)
 		b->counted++;
 		b->read++;
 		control->records_folded++;
-		series_record(b->collect->series, (const struct record *)(const void *)b->buf);
+		series_record(b->collect->series,
+			      (const struct record *)(const void *)b->buf);
 	}
 	if (size == 0)
 		return;
@@ -125,7 +126,8 @@ records_pending(const struct records_book *b)
 	return b->pending;
 }
 
-/* ---- refusals, errors, 5xx: into the store, as many a second as the configuration says */
+/* ---- refusals, errors, 5xx: into the store, as many a second as the configuration says
+ */
 
 static void
 allow(struct records_book *b)
@@ -150,7 +152,8 @@ book_row(struct records_book *b, struct store *store, int row, int64_t *left)
 	int size = -1, wrote = 0;
 
 	if (!b->known[row]) {
-		int got = store_booked_get(store, (struct str){ key, len }, &at, sizeof(at));
+		int got = store_booked_get(store, (struct str){ key, len }, &at,
+					   sizeof(at));
 
 		if (got < 0)
 			return -1;
@@ -172,7 +175,8 @@ book_row(struct records_book *b, struct store *store, int row, int64_t *left)
 	if (size)
 		b->pending = true;
 	if (at != b->kept[row]) {
-		if (store_booked_put(store, (struct str){ key, len }, &at, sizeof(at)) < 0)
+		if (store_booked_put(store, (struct str){ key, len }, &at, sizeof(at)) <
+		    0)
 			return -1;
 		b->reached[row] = at;
 		b->moved[row] = true;
@@ -192,7 +196,8 @@ records_book(struct records_book *b, struct store *store)
 	left = b->allowance;
 	b->pending = false;
 	for (int i = 0; i < SLOTS_MAX; i++) {
-		/* Begins with another row each time: a loud worker does not silence the others. */
+		/* Begins with another row each time: a loud worker does not silence the
+		 * others. */
 		int row = (int)((unsigned)i + b->collect->turn) % SLOTS_MAX, rc;
 
 		if (!row_of_worker(s, row))

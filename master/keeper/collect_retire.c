@@ -5,13 +5,13 @@
 #include "master/keeper/collect.h"
 
 enum {
-	REST_MS = 60 * 1000,            /* without a request: may be taken out, if room is short … */
-	REST_LONG_MS = 3600 * 1000,     /* … and anyhow */
-	RETIRE_MOST = 1024,             /* begun in a second, in each table */
+	REST_MS = 60 * 1000, /* without a request: may be taken out, if room is short … */
+	REST_LONG_MS = 3600 * 1000, /* … and anyhow */
+	RETIRE_MOST = 1024,         /* begun in a second, in each table */
 };
 
-/* Every worker that lives has begun another turn since: none is between looking an entry up
- * and counting in it. */
+/* Every worker that lives has begun another turn since: none is between looking an entry
+ * up and counting in it. */
 static bool
 all_turned(const struct shared *s, uint64_t since)
 {
@@ -30,7 +30,8 @@ rests(uint64_t used_at, uint32_t used, uint32_t count)
 	return clock_ms() > used_at + (used > count / 4 ? REST_MS : REST_LONG_MS);
 }
 
-/* Only what has been booked to the last byte may go; what comes at the last moment takes the mark off. */
+/* Only what has been booked to the last byte may go; what comes at the last moment takes
+ * the mark off. */
 static void
 remove_meter(struct meters_book *b, uint32_t entry)
 {
@@ -39,7 +40,8 @@ remove_meter(struct meters_book *b, uint32_t entry)
 
 	k->marked_at = 0;
 	meters_read(b, entry, &now);
-	if (!k->known || meters_difference(&d, &now, &k->booked) || !ledger_remove(b->ledger, entry))
+	if (!k->known || meters_difference(&d, &now, &k->booked) ||
+	    !ledger_remove(b->ledger, entry))
 		return;
 	b->gone = meters_more(b->gone, b->ngone, &b->gone_room, sizeof(*b->gone));
 	b->gone[b->ngone++] = (struct gone){ entry, k->life };

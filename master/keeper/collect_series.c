@@ -4,12 +4,12 @@
 #include "master/keeper/collect.h"
 
 enum {
-	AT_ONCE = 256,                  /* series that are booked each second; of more, a part */
+	AT_ONCE = 256, /* series that are booked each second; of more, a part */
 	PARTS = 16,
-	CONSUMERS_MOST = 20000          /* with a histogram at a time; more are not looked at */
+	CONSUMERS_MOST = 20000 /* with a histogram at a time; more are not looked at */
 };
 
-struct totals {                         /* of a series, as booked */
+struct totals { /* of a series, as booked */
 	uint64_t requests, status[5], us, failed;
 };
 
@@ -21,7 +21,7 @@ struct consumer_sample {
 struct series_known {
 	struct totals booked;
 	bool known;
-	struct sample *sample;          /* to be booked; NULL: none */
+	struct sample *sample; /* to be booked; NULL: none */
 };
 
 struct series_change {
@@ -32,12 +32,12 @@ struct series_change {
 struct series_book {
 	struct collect *collect;
 	struct stats *stats;
-	struct series_known *known;     /* SERIES_MAX */
-	struct series_change *changed;  /* SERIES_MAX: by this transaction */
+	struct series_known *known;    /* SERIES_MAX */
+	struct series_change *changed; /* SERIES_MAX: by this transaction */
 	uint32_t nchanged;
 	bool pending;
-	struct map consumers;           /* name → struct consumer_sample */
-	struct arena arena;             /* of those */
+	struct map consumers; /* name → struct consumer_sample */
+	struct arena arena;   /* of those */
 };
 
 static void *
@@ -109,7 +109,8 @@ add_sample(struct sample *s, uint64_t us, uint64_t in, uint64_t out)
 }
 
 static void
-sample_series(struct series_book *b, uint32_t index, uint64_t us, uint64_t in, uint64_t out)
+sample_series(struct series_book *b, uint32_t index, uint64_t us, uint64_t in,
+	      uint64_t out)
 {
 	struct series_known *k;
 
@@ -163,7 +164,8 @@ series_consumer(struct series_book *b, struct str consumer, struct rollup_sum *s
 	sum->us = (uint64_t)((double)s->us / (double)s->looked * (double)sum->requests);
 	for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++)
 		sum->histogram[i] = s->histogram[i];
-	/* Lost with a transaction that fails: it is a sample, and the next one brings more. */
+	/* Lost with a transaction that fails: it is a sample, and the next one brings
+	 * more. */
 	memset(s, 0, sizeof(*s));
 }
 
@@ -172,7 +174,8 @@ series_consumer(struct series_book *b, struct str consumer, struct rollup_sum *s
 static bool
 is_due(const struct series_book *b, uint32_t i, uint32_t busy)
 {
-	return b->collect->all || busy <= AT_ONCE || i % PARTS == b->collect->turn % PARTS;
+	return b->collect->all || busy <= AT_ONCE ||
+	       i % PARTS == b->collect->turn % PARTS;
 }
 
 static struct str
@@ -207,7 +210,8 @@ above(uint64_t now, uint64_t before)
 }
 
 static void
-make_rollup(struct series_book *b, uint32_t i, const struct totals *now, struct rollup_sum *r)
+make_rollup(struct series_book *b, uint32_t i, const struct totals *now,
+	    struct rollup_sum *r)
 {
 	struct series_known *k = &b->known[i];
 	double factor = records_factor(b->collect->records);
@@ -230,13 +234,15 @@ make_rollup(struct series_book *b, uint32_t i, const struct totals *now, struct 
 }
 
 static int
-book_series(struct series_book *b, struct store *store, uint32_t i, const struct totals *now)
+book_series(struct series_book *b, struct store *store, uint32_t i,
+	    const struct totals *now)
 {
 	struct rollup_sum r;
 	char key[24];
 
 	make_rollup(b, i, now, &r);
-	if (store_rollup_add(store, b->collect->at, kind_of(b, i), name_of(b, i), &r) < 0 ||
+	if (store_rollup_add(store, b->collect->at, kind_of(b, i), name_of(b, i), &r) <
+		    0 ||
 	    store_booked_put(store, key_of(b, i, key), now, sizeof(*now)) < 0)
 		return -1;
 	b->changed[b->nchanged++] = (struct series_change){ i, *now };

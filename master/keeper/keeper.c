@@ -39,7 +39,8 @@ static void
 record(struct keeper *k, const struct channel_msg *m)
 {
 	static const char *const who[] = {
-		[CHANNEL_BY_START] = "start", [CHANNEL_BY_SIGNAL] = "signal",
+		[CHANNEL_BY_START] = "start",
+		[CHANNEL_BY_SIGNAL] = "signal",
 		[CHANNEL_BY_UPGRADE] = "upgrade",
 	};
 	struct revision r = { .ok = m->ok,
@@ -72,12 +73,11 @@ unmap(struct keeper_image *m)
 {
 	void *at = (void *)(uintptr_t)m->at;
 
-	if (m->generation &&
-	    mmap(at, m->size, PROT_NONE,
-		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
-		 0) == MAP_FAILED)
-		log_warn("cannot unmap generation %llu: %s", (unsigned long long)m->generation,
-			 strerror(errno));
+	if (m->generation && mmap(at, m->size, PROT_NONE,
+				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED,
+				  -1, 0) == MAP_FAILED)
+		log_warn("cannot unmap generation %llu: %s",
+			 (unsigned long long)m->generation, strerror(errno));
 	m->generation = 0;
 }
 
@@ -90,11 +90,14 @@ prepare(struct keeper *k, const struct channel_msg *m, int fd)
 
 	unmap(&k->coming);
 	if (at == MAP_FAILED) {
-		say(k, CHANNEL_PREPARED, m->generation, false, "the keeper cannot map the image");
+		say(k, CHANNEL_PREPARED, m->generation, false,
+		    "the keeper cannot map the image");
 		return;
 	}
 	k->coming = (struct keeper_image){
-		.generation = m->generation, .at = m->at, .size = m->size,
+		.generation = m->generation,
+		.at = m->at,
+		.size = m->size,
 		.model = ((const struct image *)(uintptr_t)m->image)->model,
 	};
 	say(k, CHANNEL_PREPARED, m->generation, true, "");
@@ -203,7 +206,8 @@ make(const struct keeper_start *start)
 	k->generation = start->generation;
 	k->current = (struct keeper_image){ start->generation, start->at, start->size,
 					    start->model };
-	k->channel = (struct event){ .turn = channel_turn, .destroy = no_destroy,
+	k->channel = (struct event){ .turn = channel_turn,
+				     .destroy = no_destroy,
 				     .fd = start->channel };
 	k->second.fire = every_second;
 	k->tick.fire = every_tick;

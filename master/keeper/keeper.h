@@ -1,8 +1,8 @@
 /* keeper — the process for everything that workers must not wait for; the only writer of LMDB.
  *
- * It books what was used (collect), keeps checkpoints of limits, history of revisions and records of failures, and serves
- * the admin API and the metrics (admin, api, expose). Loss of it costs nothing but time: the master starts another,
- * which goes on where the store says that the last one stopped.
+ * It books what was used (collect), keeps checkpoints of limits, history of revisions and records of failures, and
+ * serves the admin API and the metrics (admin, api, expose). Loss of it costs nothing but time: the master starts
+ * another, which goes on where the store says that the last one stopped.
  *
  * It is one loop and waits for the disk in it: while a commit is being synced (as long as seconds, on a slow disk) it
  * answers nobody and its heartbeat stands still. Nobody but who asks it waits for it: the master watches only the

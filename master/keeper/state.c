@@ -13,19 +13,20 @@
 #include "master/keeper/inside.h"
 
 enum {
-	RETRY_MS = 5000,                /* between two attempts */
+	RETRY_MS = 5000, /* between two attempts */
 	READERS_MS = 60 * 1000,
-	DEATHS_MOST = 3,                /* keepers that died in the store, one after another */
-	FORGIVEN_MS = 600 * 1000,       /* good work after which they are forgotten */
-	LOCKED_OUT_MS = 60 * 1000,      /* an upgrade takes less */
-	KILLED_INSIDE = 1, CRASHED_INSIDE = 2   /* values of control.store_busy */
+	DEATHS_MOST = 3,           /* keepers that died in the store, one after another */
+	FORGIVEN_MS = 600 * 1000,  /* good work after which they are forgotten */
+	LOCKED_OUT_MS = 60 * 1000, /* an upgrade takes less */
+	KILLED_INSIDE = 1,
+	CRASHED_INSIDE = 2 /* values of control.store_busy */
 };
 
 /* ---- deaths inside LMDB */
 
 static const int fatal[] = { SIGBUS, SIGSEGV, SIGABRT, SIGFPE, SIGILL };
 static struct sigaction before[sizeof(fatal) / sizeof(*fatal)];
-static struct control *told;            /* by the handler, which knows nothing else */
+static struct control *told; /* by the handler, which knows nothing else */
 
 /* A damaged file shows itself so; kill -9 does not come by here. */
 static void
@@ -88,8 +89,10 @@ state_begin(struct keeper *k)
 	if (c->store_deaths >= DEATHS_MOST) {
 		k->state.broken = true;
 		set(k, STORE_BAD);
-		log_error("store %s: keepers died in it %u times, one after another: it is not opened any more; "
-			  "traffic goes on, usage is kept in memory. Next: move the file away or restore "
+		log_error("store %s: keepers died in it %u times, one after another: it "
+			  "is not opened any more; "
+			  "traffic goes on, usage is kept in memory. Next: move the file "
+			  "away or restore "
 			  "a backup, then restart postern",
 			  k->path, (unsigned)c->store_deaths);
 	} else if (busy == CRASHED_INSIDE) {
@@ -125,24 +128,28 @@ static const struct {
 	const char *text;
 } meaning[] = {
 	[STORE_FAIL_NONE] = { STORE_BAD, "it is tried again" },
-	[STORE_FAIL_SPACE] = { STORE_READONLY,
-			       "usage is kept in memory and booked when there is room again. Next: make room "
-			       "on that disk" },
+	[STORE_FAIL_SPACE] = { STORE_READONLY, "usage is kept in memory and booked when "
+					       "there is room again. Next: make room "
+					       "on that disk" },
 	[STORE_FAIL_READONLY] = { STORE_READONLY,
-				  "usage is kept in memory and booked when it can be written again. Next: "
-				  "make it and its directory writable for the user that the gateway runs as" },
-	[STORE_FAIL_FOREIGN] = { STORE_BAD,
-				 "it is left as it is and not used; consumers and keys in it are not known, "
-				 "usage is kept in memory. Next: move it away, or restore a backup: the next "
-				 "good one is taken up by itself" },
+				  "usage is kept in memory and booked when it can be "
+				  "written again. Next: "
+				  "make it and its directory writable for the user that "
+				  "the gateway runs as" },
+	[STORE_FAIL_FOREIGN] = { STORE_BAD, "it is left as it is and not used; consumers "
+					    "and keys in it are not known, "
+					    "usage is kept in memory. Next: move it "
+					    "away, or restore a backup: the next "
+					    "good one is taken up by itself" },
 	[STORE_FAIL_REFUSED] = { STORE_BAD, "it is tried again" },
-	[STORE_FAIL_OTHER] = { STORE_BAD,
-			       "it is tried again every 5 s; usage is kept in memory and booked then. Next: "
-			       "look after its directory and disk" },
+	[STORE_FAIL_OTHER] = { STORE_BAD, "it is tried again every 5 s; usage is kept in "
+					  "memory and booked then. Next: "
+					  "look after its directory and disk" },
 };
 
 static void
-say_failure(struct keeper *k, enum store_failure why, enum store_state state, const char *error)
+say_failure(struct keeper *k, enum store_failure why, enum store_state state,
+	    const char *error)
 {
 	bool again = k->state.said == state && k->state.why == why;
 
@@ -150,10 +157,12 @@ say_failure(struct keeper *k, enum store_failure why, enum store_state state, co
 	k->state.why = why;
 	k->retry_at = clock_ms() + RETRY_MS;
 	if (!again)
-		log_error("store %s: %s: traffic goes on, %s", k->path, error, meaning[why].text);
+		log_error("store %s: %s: traffic goes on, %s", k->path, error,
+			  meaning[why].text);
 }
 
-/* Inodes are used again: when a file was made tells it from the one that had its number before. */
+/* Inodes are used again: when a file was made tells it from the one that had its number
+ * before. */
 static uint64_t
 born(const char *path)
 {
@@ -282,12 +291,14 @@ state_good(struct keeper *k)
 	if (k->state.said == STORE_OK)
 		return;
 	if (k->state.said == STORE_READONLY)
-		log_notice("store %s: writes again; what was counted meanwhile is booked", k->path);
+		log_notice("store %s: writes again; what was counted meanwhile is booked",
+			   k->path);
 	set(k, STORE_OK);
 	k->state.why = STORE_FAIL_NONE;
 }
 
-/* An idle gateway has nothing to write by which it would see that the disk has room again. */
+/* An idle gateway has nothing to write by which it would see that the disk has room
+ * again. */
 static void
 probe(struct keeper *k)
 {
@@ -307,7 +318,8 @@ probe(struct keeper *k)
 		state_good(k);
 }
 
-/* A file that was cut short or put aside: what is mapped of it must not be touched any more. */
+/* A file that was cut short or put aside: what is mapped of it must not be touched any
+ * more. */
 static void
 watch_file(struct keeper *k)
 {
@@ -322,8 +334,9 @@ watch_file(struct keeper *k)
 	}
 	s->cut++;
 	log_error("store %s: the file was %s while it was in use", k->path,
-		  !there ? "removed" :
-		  now.st_dev == s->dev && now.st_ino == s->ino ? "cut short" : "replaced");
+		  !there                                         ? "removed"
+		  : now.st_dev == s->dev && now.st_ino == s->ino ? "cut short"
+								 : "replaced");
 	close_store(k);
 	set(k, STORE_UNKNOWN);
 	k->retry_at = 0;
@@ -390,7 +403,9 @@ state_owns(struct keeper *k)
 		return false;
 	if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
 		if (s->locked_out_said)
-			log_notice("store %s: the other postern is gone: usage is booked here", k->path);
+			log_notice("store %s: the other postern is gone: usage is booked "
+				   "here",
+				   k->path);
 		s->lock = fd;
 		s->locked_out = 0;
 		s->locked_out_said = false;
@@ -403,8 +418,10 @@ state_owns(struct keeper *k)
 		s->locked_out = clock_ms();
 	if (!s->locked_out_said && clock_ms() > s->locked_out + LOCKED_OUT_MS) {
 		s->locked_out_said = true;
-		log_warn("store %s: another postern books into it: usage is kept in memory until that has "
-			 "ended. Next: give each gateway a statedir of its own", k->path);
+		log_warn("store %s: another postern books into it: usage is kept in "
+			 "memory until that has "
+			 "ended. Next: give each gateway a statedir of its own",
+			 k->path);
 	}
 	return false;
 }
