@@ -71,7 +71,7 @@ struct store *state_open(struct keeper *);
 bool state_writable(struct keeper *);
 /* Whether it is us who book. Two keepers may live for a while (an upgrade): one of them does, until it ends. */
 bool state_owns(struct keeper *);
-/* A call of the store failed: says so once, sets the state, closes it if it is of no use any more; tried again later. */
+/* A call of the store failed: says so once, sets the state, closes it if it is of no use any more. */
 void state_failed(struct keeper *);
 /* A write succeeded. */
 void state_good(struct keeper *);
