@@ -21,6 +21,33 @@ caseeq8(const char *a, const char *b)
 	return (((from_a & ~beyond_z & ~x) & EACH(0x80)) >> 2 & differs) == differs;
 }
 
+/* Bit 7 of each byte that is an upper-case letter. */
+static inline uint64_t
+upper8(uint64_t x)
+{
+	uint64_t low = x & EACH(0x7f);
+
+	return (low + EACH(0x80 - 'A')) & ~(low + EACH(0x7f - 'Z')) & ~x & EACH(0x80);
+}
+
+bool
+str_has_upper(struct str s)
+{
+	uint64_t x = 0, any = 0;
+
+	if (s.len >= 8) {
+		for (size_t i = 0; i + 8 < s.len; i += 8) {
+			memcpy(&x, s.at + i, 8);
+			any |= upper8(x);
+		}
+		memcpy(&x, s.at + s.len - 8, 8);
+	} else {
+		for (size_t i = 0; i < s.len; i++)
+			x = x << 8 | (unsigned char)s.at[i];
+	}
+	return (any | upper8(x)) != 0;
+}
+
 bool
 str_caseeq_long(const char *a, const char *b, size_t len)
 {
@@ -93,6 +120,16 @@ str_put_u64(char *to, unsigned long long n)
 	size_t len = 1;
 	char *end;
 
+	if (n < 1000) {                         /* most numbers are: statuses, lengths */
+		unsigned small = (unsigned)n;
+
+		if (small >= 100)
+			*to++ = (char)('0' + small / 100);
+		if (small >= 10)
+			*to++ = (char)('0' + small / 10 % 10);
+		*to++ = (char)('0' + small % 10);
+		return to;
+	}
 	while (len < 20 && n >= power) {
 		len++;
 		power *= 10;

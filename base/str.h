@@ -105,6 +105,9 @@ ptrdiff_t str_find(struct str s, char c);
 /* Decimal digits only, the whole slice; false when empty, odd or above `max`. */
 bool str_u64(struct str s, unsigned long long max, unsigned long long *value);
 
+/* Whether one of A to Z is in it. */
+bool str_has_upper(struct str s);
+
 /* Writes `n` in decimal at `to` (20 bytes suffice) and returns the end. */
 char *str_put_u64(char *to, unsigned long long n);
 

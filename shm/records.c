@@ -176,10 +176,12 @@ ring_write(struct ring *ring, struct record *r, const struct record_note *note,
 	to = put_text(to, t->host, r->host_len);
 	to = put_text(to, t->path, r->path_len);
 	to = put_text(to, t->client, r->client_len);
-	to = put_text(to, t->id, r->id_len);
-	to = put_text(to, t->key, r->key_len);
-	to = put_text(to, t->consumer, r->consumer_len);
-	put_text(to, t->plan, r->plan_len);
+	if (r->id_len | r->key_len | r->consumer_len | r->plan_len) {
+		to = put_text(to, t->id, r->id_len);
+		to = put_text(to, t->key, r->key_len);
+		to = put_text(to, t->consumer, r->consumer_len);
+		put_text(to, t->plan, r->plan_len);
+	}
 	lane_raise(&l, head, r->size);
 	if (r->kept) {
 		l = lane_of(ring, RING_KEPT);

@@ -16,15 +16,12 @@ plain_host(struct exchange *x)
 		return STR_NONE;
 	if (host.len > 1 && host.at[host.len - 1] == '.')
 		host.len--;
-	for (size_t i = 0; i < host.len; i++) {
-		if ((unsigned char)(host.at[i] - 'A') >= 26)
-			continue;
-		copy = arena_alloc_aligned(&x->arena, host.len, 1);
-		for (size_t j = 0; j < host.len; j++)
-			copy[j] = (char)char_lower((unsigned char)host.at[j]);
-		return (struct str){ copy, host.len };
-	}
-	return host;
+	if (!str_has_upper(host))
+		return host;
+	copy = arena_alloc_aligned(&x->arena, host.len, 1);
+	for (size_t i = 0; i < host.len; i++)
+		copy[i] = (char)char_lower((unsigned char)host.at[i]);
+	return (struct str){ copy, host.len };
 }
 
 static enum step
@@ -84,13 +81,11 @@ take_links(struct exchange *x)
 /* Answers what looks like requests that killed two workers. A crash before the route was
  * found left a signature without one. */
 static bool
-poisoned(struct exchange *x)
+is_poison(struct exchange *x)
 {
 	const struct poison *p = x->worker->shared->poison;
 	uint64_t sign, left = 0;
 
-	if (!atomic_load_explicit(&p->active, memory_order_relaxed))
-		return false;
 	sign = exchange_signature(x, x->match.route ? x->match.route->series : 0);
 	if (!poison_refuses(p, sign, clock_ms()))
 		return false;
@@ -101,6 +96,12 @@ poisoned(struct exchange *x)
 	return true;
 }
 
+static inline bool
+poisoned(struct exchange *x)
+{
+	return atomic_load_explicit(&x->worker->shared->poison->active,
+				    memory_order_relaxed) && is_poison(x);
+}
 
 enum step
 step_route(struct exchange *x)

@@ -47,8 +47,8 @@ count_service(struct stats_series *s, const struct exchange *x, unsigned class)
 	uint64_t us = took > x->away ? (took - x->away) / 1000 : 0;
 
 	s->requests++;
-	if (class >= 1 && class <= 5)
-		s->status[class - 1]++;
+	if (class < 5)
+		s->status[class]++;
 	s->failed += x->fault != FAULT_NONE;
 	s->us += us;
 	s->bucket[series_bucket(us)]++;
@@ -68,14 +68,13 @@ meter(struct exchange *x)
 }
 
 static void
-count(struct exchange *x)
+count(struct exchange *x, uint64_t us)
 {
 	struct worker *w = x->worker;
 	struct stats_page *p = w->page;
 	uint32_t route = x->match.route ? x->match.route->series : 0;
 	struct stats_series *s = &w->series[route];
-	uint64_t us = (x->ended - x->began) / 1000;
-	unsigned class = x->status / 100;
+	unsigned class = x->status / 100u - 1;  /* 0: 1xx … 4: 5xx */
 
 	if (x->match.service)
 		count_service(&w->series[x->match.service->series], x, class);
@@ -89,9 +88,9 @@ count(struct exchange *x)
 
 	p->count[METRIC_REQUESTS]++;
 	s->requests++;
-	if (class >= 1 && class <= 5) {
-		p->count[METRIC_RESPONSES_1XX + class - 1]++;
-		s->status[class - 1]++;
+	if (class < 5) {
+		p->count[METRIC_RESPONSES_1XX + class]++;
+		s->status[class]++;
 	}
 	if (x->answering)
 		p->count[METRIC_RESPONSES_OWN]++;
@@ -168,7 +167,7 @@ note_place(struct record *r, const struct exchange *x)
 }
 
 static void
-write_record(struct exchange *x)
+write_record(struct exchange *x, uint64_t us)
 {
 	struct record *r = &x->record;
 	struct record_texts t = {
@@ -186,14 +185,14 @@ write_record(struct exchange *x)
 	r->fault = (uint16_t)x->fault;
 	r->id[0] = x->id[0];
 	r->id[1] = x->id[1];
-	r->at = clock_wall_ms() - (int64_t)((x->ended - x->began) / 1000000);
+	r->at = clock_wall_ms() - (int64_t)(us / 1000);
 	r->generation = (uint32_t)x->gen->number;
 	note_place(r, x);
 	if (x->match.nmisses)
 		note_misses(r, &x->match);
-	r->us_total = us_between(x->began, x->ended);
+	r->us_total = us < UINT32_MAX ? (uint32_t)us : UINT32_MAX;
 	r->us_policy = us_between(x->routed, x->decided ? x->decided : x->ended);
-	r->us_queue = us_of(x->queued);
+	r->us_queue = x->queued ? us_of(x->queued) : 0;
 	r->us_connect = x->reused ? 0 : us_between(x->attempt_at, x->connected);
 	r->us_first_byte = us_between(x->attempt_at, x->first_byte);
 	r->bytes_in = x->bytes_in;
@@ -207,13 +206,15 @@ enum step
 step_end(struct exchange *x)
 {
 	struct stream *client = x->client;
+	uint64_t us;
 
 	x->ended = clock_read();
+	us = (x->ended - x->began) / 1000;
 	if (x->held)
 		decide_note(x, DECISION_WAITED);
 	policies_done(x);
-	count(x);
-	write_record(x);
+	count(x, us);
+	write_record(x, us);
 	forward_drop(x, x->tunnel || x->fault ? FAULT_INTERNAL : FAULT_NONE);
 	forward_forget(x);
 	x->client = NULL;

@@ -1,8 +1,39 @@
 #include "base/str.h"
 
 #include <limits.h>
+#include <stdio.h>
 
 #include "tests/unit/unit.h"
+
+START_TEST(upper_case_is_found_wherever_it_stands)
+{
+	char text[24];
+
+	for (size_t len = 0; len < sizeof(text); len++) {
+		memset(text, 'x', sizeof(text));
+		ck_assert(!str_has_upper((struct str){ text, len }));
+		for (size_t i = 0; i < len; i++)
+			for (int c = 0; c < 256; c++) {
+				text[i] = (char)c;
+				ck_assert_int_eq(str_has_upper((struct str){ text, len }),
+						 c >= 'A' && c <= 'Z');
+				text[i] = 'x';
+			}
+	}
+}
+END_TEST
+
+START_TEST(numbers_around_every_power_of_ten)
+{
+	char text[24], expected[24];
+
+	for (unsigned long long n = 0; n < 2000; n++) {
+		*str_put_u64(text, n) = '\0';
+		snprintf(expected, sizeof(expected), "%llu", n);
+		ck_assert_str_eq(text, expected);
+	}
+}
+END_TEST
 
 START_TEST(split_takes_every_part)
 {
@@ -84,7 +115,8 @@ main(void)
 	const TTest *const tests[] = {
 		split_takes_every_part,        numbers_are_digits_within_the_limit,
 		numbers_are_written,           slices_compare_and_cut,
-		hashes_differ_where_slices_do,
+		hashes_differ_where_slices_do, upper_case_is_found_wherever_it_stands,
+		numbers_around_every_power_of_ten,
 	};
 
 	return unit_run("base/str", tests, sizeof(tests) / sizeof(*tests));
