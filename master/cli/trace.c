@@ -32,6 +32,7 @@ struct trace {
 	char text[4096]; /* of the query, which points into it */
 	struct query query;
 	void (*print)(const struct record_view *, FILE *);
+	uint64_t shown;       /* so far */
 	uint64_t count, left; /* asked for (0: no end), still to come */
 	uint64_t lost;        /* bytes overwritten before they were read */
 	uint64_t cursor[SLOTS_MAX];
@@ -83,6 +84,8 @@ read_row(struct trace *t, int row)
 		v = record_view(&buf.record, &t->shared.stats);
 		if (!query_takes(&t->query, &v))
 			continue;
+		if (t->shown++ && t->print == record_story)
+			putchar('\n');
 		t->print(&v, stdout);
 		any = true;
 		t->left--;

@@ -56,8 +56,10 @@ request(struct exchange *x, const void *self, void *state)
 
 	(void)state;
 	if ((p->accept == ACCEPT_ALWAYS || (p->accept == ACCEPT_TRUSTED && x->trusted)) &&
-	    (h = headers_find(&x->request.headers, p->header)) && is_id(h->value))
+	    (h = headers_find(&x->request.headers, p->header)) && is_id(h->value)) {
 		x->id_text = h->value;
+		x->id_made = false;
+	}
 	if (p->request)
 		headers_set(&x->request.headers, &x->arena, p->header, exchange_id(x));
 	else
