@@ -35,6 +35,26 @@ START_TEST(numbers_around_every_power_of_ten)
 }
 END_TEST
 
+/* However long a slice is: only letters are the same in both cases. */
+START_TEST(case_is_of_letters_only)
+{
+	for (size_t len = 1; len <= 20; len++)
+		for (int c = 0; c < 256; c++)
+			for (int bit = 1; bit < 256; bit <<= 1) {
+				char a[20], b[20];
+				struct str x = { a, len }, y = { b, len };
+				bool letter = char_lower((unsigned char)c) >= 'a' &&
+					      char_lower((unsigned char)c) <= 'z';
+
+				memset(a, 'k', sizeof(a));
+				memset(b, 'K', sizeof(b));
+				a[len / 2] = (char)c;
+				b[len / 2] = (char)(c ^ bit);
+				ck_assert_int_eq(str_caseeq(x, y), bit == 0x20 && letter);
+			}
+}
+END_TEST
+
 START_TEST(split_takes_every_part)
 {
 	struct str rest = STR("a,,b,"), part;
@@ -116,7 +136,7 @@ main(void)
 		split_takes_every_part,        numbers_are_digits_within_the_limit,
 		numbers_are_written,           slices_compare_and_cut,
 		hashes_differ_where_slices_do, upper_case_is_found_wherever_it_stands,
-		numbers_around_every_power_of_ten,
+		numbers_around_every_power_of_ten, case_is_of_letters_only,
 	};
 
 	return unit_run("base/str", tests, sizeof(tests) / sizeof(*tests));
