@@ -69,8 +69,10 @@ struct admin_column {
 	bool number;                    /* stands to the right */
 };
 
-/* Objects of an array as a table. Ends with a row without a key. */
+/* Objects of an array as a table. Columns end with a row without a key. */
 void admin_table(const json_t *list, const struct admin_column *, FILE *);
+/* More of the same table: without its head. */
+void admin_table_more(const json_t *list, const struct admin_column *, FILE *);
 /* Prints the body as it came. */
 int admin_print(const struct admin_reply *);
 

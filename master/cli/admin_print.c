@@ -61,8 +61,8 @@ put(const char *text, int wide, bool right, bool last, FILE *out)
 	fputs(last ? "\n" : "  ", out);
 }
 
-void
-admin_table(const json_t *list, const struct admin_column *columns, FILE *out)
+static void
+print_table(const json_t *list, const struct admin_column *columns, bool head, FILE *out)
 {
 	int wide[COLUMNS], n = 0;
 	const json_t *o;
@@ -71,19 +71,31 @@ admin_table(const json_t *list, const struct admin_column *columns, FILE *out)
 
 	for (; columns[n].key && n < COLUMNS; n++) {
 		wide[n] = width(columns[n].title);
-		json_array_foreach(list, i, o)
-		{
+		json_array_foreach(list, i, o) {
 			int w = width(admin_text(o, columns[n].key, buf));
 
 			if (w > wide[n])
 				wide[n] = w;
 		}
 	}
-	for (int k = 0; k < n; k++)
+	for (int k = 0; head && k < n; k++)
 		put(columns[k].title, wide[k], columns[k].number, k == n - 1, out);
-	json_array_foreach(list, i, o) for (int k = 0; k < n; k++)
-		put(admin_text(o, columns[k].key, buf), wide[k], columns[k].number,
-		    k == n - 1, out);
+	json_array_foreach(list, i, o)
+		for (int k = 0; k < n; k++)
+			put(admin_text(o, columns[k].key, buf), wide[k],
+			    columns[k].number, k == n - 1, out);
+}
+
+void
+admin_table(const json_t *list, const struct admin_column *columns, FILE *out)
+{
+	print_table(list, columns, true, out);
+}
+
+void
+admin_table_more(const json_t *list, const struct admin_column *columns, FILE *out)
+{
+	print_table(list, columns, false, out);
 }
 
 int

@@ -37,6 +37,7 @@ static int
 list(struct admin_call *c)
 {
 	const char *after = c->value[ADMIN_AFTER];
+	void (*print)(const json_t *, const struct admin_column *, FILE *) = admin_table;
 	char path[1024], last[256];
 	struct admin_reply r;
 
@@ -53,8 +54,9 @@ list(struct admin_call *c)
 		if (c->output == ADMIN_JSON)
 			admin_print(&r);
 		else
-			admin_table(json_object_get(r.doc, "consumers"), consumer_columns,
-				    stdout);
+			print(json_object_get(r.doc, "consumers"), consumer_columns,
+			      stdout);
+		print = admin_table_more;
 		if (c->output == ADMIN_JSON || c->value[ADMIN_LIMIT])
 			next = NULL;
 		snprintf(last, sizeof(last), "%s", next ? next : "");

@@ -286,5 +286,6 @@ admin_free(struct admin *a)
 	timer_remove(&a->keeper->loop.wheel, &a->second);
 	loop_turn(&a->keeper->loop, 0); /* what was closed goes now */
 	crypto_wipe(&a->token, sizeof(a->token));
+	free(a->sorted.at);
 	free(a);
 }

@@ -32,6 +32,10 @@ struct admin {
 	struct h1_rules rules;
 	struct list conns;
 	unsigned nconns;
+	struct {                        /* consumers of the files by name, of that generation; api_consumers.c */
+		uint64_t generation;    /* 0: none yet */
+		const struct conf_consumer **at;
+	} sorted;
 	struct digest token;            /* of admin.token, compared as such */
 	bool has_token;
 };

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "master/keeper/admin.h"
 #include "master/keeper/api.h"
 #include "shm/store_usage.h"
 
@@ -156,24 +157,45 @@ by_name(const void *a, const void *b)
 	return compare((*x)->name, (*y)->name);
 }
 
-/* Those of the files behind `after`, the first `most` of them, sorted. */
-static size_t
-of_files(const struct api_request *r, struct str after, const struct conf_consumer **to,
-	 size_t most)
+/* All consumers of the files, sorted once for each configuration: there may be a million,
+ * and they are asked for page by page. NULL: out of memory. */
+static const struct conf_consumer **
+sorted(struct keeper *k)
 {
-	const struct conf_consumers *c = &r->keeper->model->consumers;
-	const struct conf_consumer **all =
-		ARENA_NEWS(r->arena, const struct conf_consumer *, c->n + 1);
-	size_t n = 0;
+	const struct conf_consumers *c = &k->model->consumers;
+	struct admin *a = k->admin;
 
+	if (a->sorted.generation == k->generation)
+		return a->sorted.at;
+	free(a->sorted.at);
+	a->sorted.generation = 0;
+	a->sorted.at = malloc((c->n + 1) * sizeof(*a->sorted.at));
+	if (!a->sorted.at)
+		return NULL;
 	for (size_t i = 0; i < c->n; i++)
-		if (compare(c->at[i].name, after) > 0)
-			all[n++] = &c->at[i];
-	qsort(all, n, sizeof(*all), by_name);
-	if (n > most)
-		n = most;
-	memcpy(to, all, n * sizeof(*to));
-	return n;
+		a->sorted.at[i] = &c->at[i];
+	qsort(a->sorted.at, c->n, sizeof(*a->sorted.at), by_name);
+	a->sorted.generation = k->generation;
+	return a->sorted.at;
+}
+
+/* Those behind `after`, at most `most` of them: where they begin. */
+static const struct conf_consumer **
+of_files(const struct api_request *r, struct str after, size_t most, size_t *n)
+{
+	const struct conf_consumer **all = sorted(r->keeper);
+	size_t low = 0, high = all ? r->keeper->model->consumers.n : 0, end = high;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (compare(all[middle]->name, after) > 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	*n = end - low < most ? end - low : most;
+	return all ? all + low : NULL;
 }
 
 static bool
@@ -232,8 +254,7 @@ api_consumers(const struct api_request *r, struct api_answer *a)
 	api_query(r, "after", &after);
 	stored.most = (size_t)limit + 1;
 	stored.row = ARENA_NEWS(r->arena, struct consumer_row, stored.most);
-	files = ARENA_NEWS(r->arena, const struct conf_consumer *, stored.most);
-	nfiles = of_files(r, after, files, stored.most);
+	files = of_files(r, after, stored.most, &nfiles);
 	state_enter(r->keeper);
 	rc = store_consumers(s, arena_str(r->arena, after).at, take_row, &stored);
 	if (rc >= 0)

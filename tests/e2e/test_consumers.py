@@ -236,6 +236,20 @@ def test_list_page_by_page(gw):
     assert len(lines) == 29 and lines[0].split()[:2] == ["NAME", "PLAN"]
 
 
+def test_a_long_list_is_one_table(gateway):
+    """The command line asks page by page; thousands of consumers of a file are sorted once."""
+    g = gateway(config(gateway='consumers_file = "@DIR@/keys";', service='policies = ( { type = "api-key"; header = "x"; } );',
+                       routes='{ name = "r"; match = "* /*"; respond = 204; }'), start=False)
+    names = ["c%05d" % (i * 7919 % 5000) for i in range(5000)]
+    with open(g.path("keys"), "w") as f:
+        for n in names:
+            f.write("%s sha256:%s\n" % (n, hashlib.sha256(n.encode()).hexdigest()))
+    g.start()
+    g.wait_admin()
+    lines = g.cli("consumer", "list").splitlines()
+    assert lines[0].startswith("NAME") and [s.split()[0] for s in lines[1:]] == sorted(names)
+
+
 def test_names(gw):
     for good in ("a", "A.b_c@d-e", "x" * 63, "1"):
         add(gw, good)
