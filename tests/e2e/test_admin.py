@@ -430,3 +430,28 @@ def test_config_admin_socket_none(gateway):
     assert not os.path.exists(g.admin_socket)
     code, out, err = g.cli("consumer", "list", status=None)
     assert code == 1 and "there is none" in err and "Next: " in err
+
+
+def test_without_a_store(gateway):
+    """A state file that is none of ours: what needs it says so, all the rest answers, and nobody touches the file."""
+    g = gateway(admin_config(), start=False)
+    os.mkdir(g.path("state"))
+    with open(g.path("state", "state"), "wb") as f:
+        f.write(b"precious" * 4096)
+    g.start()
+    g.wait_admin()
+    for method, path, body in (("GET", "/v1/consumers", None), ("GET", "/v1/consumers/acme", None), ("GET", "/v1/audit", None),
+                               ("GET", "/v1/history", None), ("GET", "/v1/plans", None), ("GET", "/v1/usage", None),
+                               ("POST", "/v1/consumers", {"name": "acme"}), ("PUT", "/v1/plans/p", {"rate": "1/s"})):
+        r = g.admin(method, path, body)
+        assert r.status == 503 and "store" in r.json()["detail"], (method, path, r)
+    for path in ("/livez", "/readyz", "/metrics", "/v1", "/v1/status", "/v1/poison"):
+        assert g.admin("GET", path).status == 200, path
+    assert g.admin("GET", "/v1/status").json()["store"]["state"] == "bad"
+    assert g.metrics().value("postern_store_state", state="bad") == 1
+    assert g.admin("DELETE", "/v1/poison").status == 204
+    code, out, err = g.cli("consumer", "list", status=None)
+    assert code == 1 and "cannot be used now" in err and "Next: journalctl" in err
+    assert g.get("/").status == 204
+    with open(g.path("state", "state"), "rb") as f:
+        assert f.read() == b"precious" * 4096
