@@ -172,7 +172,8 @@ book_row(struct records_book *b, struct store *store, int row, int64_t *left)
 			return -1;
 		--*left;
 	}
-	if (size)
+	/* With a rate of 0 none is ever stored. */
+	if (size && b->collect->keeper->model->history.records_rate > 0)
 		b->pending = true;
 	if (at != b->kept[row]) {
 		if (store_booked_put(store, (struct str){ key, len }, &at, sizeof(at)) <
