@@ -107,6 +107,7 @@ static void
 commit(struct keeper *k, uint64_t generation)
 {
 	struct keeper_image old = k->current;
+	uint64_t number = old.generation;
 
 	if (k->coming.generation != generation)
 		return;
@@ -120,7 +121,7 @@ commit(struct keeper *k, uint64_t generation)
 	admin_reloaded(k);
 	say(k, CHANNEL_COMMITTED, generation, true, "");
 	unmap(&old);
-	say(k, CHANNEL_RELEASED, old.generation, true, "");
+	say(k, CHANNEL_RELEASED, number, true, "");
 }
 
 static void

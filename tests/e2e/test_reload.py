@@ -242,8 +242,8 @@ def test_reloads_in_a_row(gateway, origin):
 
 
 @pytest.mark.slow
-def test_500_reloads(gateway, origin):
-    """Memory flat, pids unchanged."""
+def test_1100_reloads(gateway, origin):
+    """Memory flat, pids unchanged; more of them than a master has places for configurations (1,024)."""
     o = origin()
 
     def conf(n):
