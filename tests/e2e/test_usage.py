@@ -390,3 +390,15 @@ def test_limits_after_a_power_cut(gateway, origin):
     assert statuses(3, "a") == [200, 429, 429]
     assert statuses(7, "b") == [200] * 7
     assert statuses(2, "c") == [429, 429]
+
+
+# ---- failures
+
+def test_refusals_outlive_the_region(gateway, origin):
+    """What was refused can be asked for after a power cut; what went well cannot."""
+    g = start(gateway, origin(), routes='{ match = "* /known"; to = "origin"; }')
+    refused = g.get("/unknown", headers=[("X-API-Key", key_of("acme"))]).get("x-request-id")
+    time.sleep(2.5)
+    cut_power(g, [])
+    code, out, err = g.cli("why", refused, status=None)
+    assert code == 0 and "/unknown" in out and "404" in out, (out, err)
