@@ -45,7 +45,8 @@ summarise(struct build_answer *answer, const struct diag *d)
 /* Loads and compiles into the memory at `at`; findings are printed. */
 static struct image *
 compile(const char *file, uint64_t generation, uint64_t serving, void *at, size_t room,
-	struct shared *shared, const struct build_setup *setup, struct build_answer *answer)
+	struct shared *shared, const struct build_setup *setup,
+	struct build_answer *answer)
 {
 	struct arena image, findings;
 	const struct conf_model *model;

@@ -34,7 +34,8 @@ has_socket(const struct child *c, uint32_t id)
 static void
 begin(struct master *m)
 {
-	struct build_setup setup = { m->current ? NULL : setup_in_builder, setup_restore, m };
+	struct build_setup setup = { m->current ? NULL : setup_in_builder, setup_restore,
+				     m };
 	struct reload *r = &m->reload;
 
 	r->again = false;
@@ -44,7 +45,8 @@ begin(struct master *m)
 	if (m->current)
 		notify_send("RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)notify_monotonic());
 	r->build.serving = m->current ? m->current->number : 0;
-	if (build_start(&r->build, &m->window, m->file, r->number, &m->shared, &setup) < 0) {
+	if (build_start(&r->build, &m->window, m->file, r->number, &m->shared, &setup) <
+	    0) {
 		reload_refuse(m, errno == ENOMEM ? "too many configurations are still in use" :
 			      strerror(errno));
 		return;

@@ -133,13 +133,17 @@ region(struct master *m)
 	return 0;
 }
 
-/* What processes of another life had under way when they were killed with their master. */
+/* What processes of another life had under way when they were killed with their
+ * master. */
 static void
 forget_dead(struct shared *s)
 {
-	for (int i = 0; i < SLOTS_MAX; i++)
-		if (s->slots->row[i].role == SLOT_WORKER && !slot_alive(&s->slots->row[i]))
+	for (int i = 0; i < SLOTS_MAX; i++) {
+		const struct slot *row = &s->slots->row[i];
+
+		if (row->role == SLOT_WORKER && !slot_alive(row))
 			inflight_clear(&s->inflight, i);
+	}
 }
 
 int
@@ -179,33 +183,34 @@ setup_in_builder(void *master, const struct conf_gateway *g, struct shared *shar
 	return rc;
 }
 
-/* Limits go on where the machine stopped: before any worker uses a table that this region did
- * not have yet. As the user that the keeper is, so that no file of root's is left there. */
+/* Limits go on where the machine stopped: before any worker uses a table that this region
+ * did not have yet. As the user that the keeper is, so that no file of root's is left. */
 void
 setup_restore(void *master, const struct conf_gateway *g, struct shared *s)
 {
-	uint32_t fresh = s->control->tables & ~s->control->restored & (TABLE_CELLS | TABLE_QUOTAS);
+	uint32_t fresh = s->control->tables & ~s->control->restored;
+	struct cells *cells = fresh & TABLE_CELLS ? s->cells : NULL;
+	struct quotas *quotas = fresh & TABLE_QUOTAS ? s->quotas : NULL;
 	struct master *m = master;
 	struct store *store;
 	enum store_failure why;
 	char path[PATH_MAX];
 	const char *error;
 
-	if (!fresh || !m->forks)
+	if ((!cells && !quotas) || !m->forks)
 		return;
 	snprintf(path, sizeof(path), "%.*s/state", STR_ARG(g->statedir));
 	if (privs_borrow(&m->identity) == 0 && access(path, F_OK) == 0) {
 		store = store_open(path, true, &error, &why);
 		if (!store)
 			log_error("store %s: %s; limits begin anew", path, error);
-		else if (checkpoint_restore(store, fresh & TABLE_CELLS ? s->cells : NULL,
-					    fresh & TABLE_QUOTAS ? s->quotas : NULL, clock_now(),
+		else if (checkpoint_restore(store, cells, quotas, clock_now(),
 					    clock_wall_ms() * 1000000) < 0)
 			log_error("store %s: %s; limits begin anew", path, store_error(store));
 		store_close(store);
 	}
 	privs_give_back();
-	s->control->restored |= fresh;
+	s->control->restored |= fresh & (TABLE_CELLS | TABLE_QUOTAS);
 }
 
 void

@@ -304,7 +304,8 @@ static void
 say_poison(struct master *m, const struct child *c)
 {
 	const struct series_name *names = m->shared.stats.names;
-	uint64_t ms = m->current ? m->current->image->model->gateway.poison : 0, signature;
+	uint64_t ms = m->current ? m->current->image->model->gateway.poison : 0;
+	uint64_t signature;
 	uint32_t route;
 	unsigned deaths;
 
@@ -317,8 +318,8 @@ say_poison(struct master *m, const struct child *c)
 	if (deaths >= POISON_DEATHS)
 		log_error("ALERT: requests with signature %016llx, of route %.*s, have killed %u "
 			  "workers and are refused with 503 for %llu s",
-			  (unsigned long long)signature, (int)names[route].len, names[route].name,
-			  deaths, (unsigned long long)(ms / 1000));
+			  (unsigned long long)signature, (int)names[route].len,
+			  names[route].name, deaths, (unsigned long long)(ms / 1000));
 	else
 		log_error("the request had signature %016llx, of route %.*s; another death by it, "
 			  "and it is refused", (unsigned long long)signature,

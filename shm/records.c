@@ -18,8 +18,8 @@ enum { BLOCKS = RING_BYTES / BLOCK, KEPT_BLOCKS = RING_KEPT_BYTES / BLOCK };
 /* A position is the number of bytes ever written before it; where it lies is the position
  * modulo the ring's size. A record that begins near the end runs on into `tail`, so that
  * it is always in one piece. `start` says for each block where its first record begins:
- * so a reader that was lapped finds the oldest. `head` is raised when a record is whole, so
- * that one that was cut short by a kill is simply written over. */
+ * so a reader that was lapped finds the oldest. `head` is raised when a record is whole,
+ * so that one that was cut short by a kill is simply written over. */
 struct ring {
 	_Atomic uint64_t head, kept_head;
 	_Atomic uint64_t now[2];

@@ -27,8 +27,8 @@ shared_find(struct shared *s, const struct region *r)
 	s->cells = VIEW(cells_find(r));
 	s->quotas = VIEW(quotas_find(r));
 	s->poison = VIEW(poison_find(r));
-	if (!s->control || !s->slots || !s->tallies || !s->rings || !s->cells || !s->quotas ||
-	    !s->poison)
+	if (!s->control || !s->slots || !s->tallies || !s->rings || !s->cells ||
+	    !s->quotas || !s->poison)
 		return -1;
 	return stats_find(&s->stats, r) < 0 || meters_find(&s->meters, r) < 0 ||
 			       inflight_find(&s->inflight, r) < 0
@@ -39,7 +39,8 @@ shared_find(struct shared *s, const struct region *r)
 int
 shared_reserve_row(struct shared *s, int row)
 {
-	if (stats_reserve(&s->stats, row) < 0 || tally_reserve(s->region, s->tallies, row) < 0 ||
+	if (stats_reserve(&s->stats, row) < 0 ||
+	    tally_reserve(s->region, s->tallies, row) < 0 ||
 	    ring_reserve(s->region, s->rings, row) < 0)
 		return -1;
 	inflight_clear(&s->inflight, row);
@@ -55,7 +56,7 @@ shared_bury(struct shared *s, int32_t me)
 
 		if (pid <= 0 || slot_alive(row))
 			continue;
-		/* Ours while we are at it: nobody else may claim it before it is clear. */
+		/* Ours while we are at it: nobody claims it before it is clear. */
 		if (!atomic_compare_exchange_strong(&row->pid, &pid, me))
 			continue;
 		if (row->role == SLOT_WORKER)

@@ -37,8 +37,8 @@ int shared_find(struct shared *, const struct region *);
  * under way is forgotten. -1 with errno. */
 int shared_reserve_row(struct shared *, int row);
 
-/* Rows of processes that are gone without anybody having noticed, because their master was killed before them, are free;
- * what those had under way is void. By a master (its pid is `me`), once a second. */
+/* Rows of processes that are gone without anybody having noticed, because their master was killed before them, are
+ * free; what those had under way is void. By a master (its pid is `me`), once a second. */
 void shared_bury(struct shared *, int32_t me);
 
 #endif

@@ -82,7 +82,8 @@ file_number(struct naming *n, struct where w)
 {
 	if (w.file && w.file != n->last_file) {
 		n->last_file = w.file;
-		n->last_number = (uint16_t)series_intern(n->stats, SERIES_FILE, str_of(w.file));
+		n->last_number =
+			(uint16_t)series_intern(n->stats, SERIES_FILE, str_of(w.file));
 	}
 	return w.file ? n->last_number : 0;
 }
@@ -91,7 +92,8 @@ static uint32_t
 intern(struct naming *n, enum series_kind kind, struct str group, struct str name)
 {
 	if (group.len)
-		name = arena_printf(n->scratch, "%.*s/%.*s", STR_ARG(group), STR_ARG(name));
+		name = arena_printf(n->scratch, "%.*s/%.*s", STR_ARG(group),
+				    STR_ARG(name));
 	return series_intern(n->stats, kind, name);
 }
 
@@ -153,9 +155,10 @@ name_all(const struct conf_model *m, struct image *image, struct arena *arena,
 			struct upstream_target *t =
 				&targets[m->upstreams[i].targets[k].id];
 
-			t->series = intern(n, SERIES_TARGET, m->upstreams[i].name, t->key);
-			t->connect_series =
-				intern(n, SERIES_CONNECT, m->upstreams[i].name, t->key);
+			t->series = intern(n, SERIES_TARGET, m->upstreams[i].name,
+					   t->key);
+			t->connect_series = intern(n, SERIES_CONNECT,
+						   m->upstreams[i].name, t->key);
 		}
 }
 
