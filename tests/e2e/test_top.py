@@ -16,6 +16,13 @@ import pytest
 from harness import POSTERN, DEADLINE, SCALE, config, run, wait_for
 
 
+def readable(fd, seconds):
+    """select() knows no descriptor above 1023."""
+    p = select.poll()
+    p.register(fd, select.POLLIN)
+    return bool(p.poll(seconds * 1000))
+
+
 class Screen:
     """As much of a terminal as is needed to see what stands where; writes behind the right edge are an error."""
 
@@ -116,8 +123,7 @@ class Top:
 
     def read(self):
         while not self.over:
-            ready, _, _ = select.select([self.master], [], [], 0.05)
-            if not ready:
+            if not readable(self.master, 0.05):
                 continue
             try:
                 data = os.read(self.master, 65536)
@@ -441,7 +447,7 @@ def test_stdin_ends(gw):
     os.close(m)
     end = time.monotonic() + DEADLINE
     while p.poll() is None and time.monotonic() < end:
-        if select.select([m2], [], [], 0.05)[0]:
+        if readable(m2, 0.05):
             try:
                 seen += os.read(m2, 65536)
             except OSError:
