@@ -216,7 +216,7 @@ def test_help_and_nonsense():
 
 
 @pytest.mark.parametrize("later", [
-    'admin: { http = "127.0.0.1:9901"; };', 'plans: { gold: { rate = "1/s"; }; };', 'consumers: { a: { plan = "gold"; }; };',
+    'policies: { p: { type = "jwt"; issuer = "https://id.example.com/"; }; };', 'policies: { p: { type = "cache"; }; };',
 ])
 def test_later_is_refused(conf, later):
     """What this version does not do is never accepted silently."""
