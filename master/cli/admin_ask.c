@@ -13,46 +13,34 @@
 
 #include "conf/load.h"
 #include "master/cli/admin.h"
-#include "worker/worker.h"
+#include "master/cli/attach.h"
 
-enum { CONF_ROOM = 1 << 30, PATIENCE_S = 30, ANSWER_MOST = 1 << 30 };
+enum { NOTES_ROOM = 1 << 16, PATIENCE_S = 30, ANSWER_MOST = 1 << 30 };
 
 /* ---- where it is */
 
-/* The socket that a configuration names: 1, 0: it names none, -1: it has errors. */
+/* The socket that a configuration names. -1: none, said if it was asked for. */
 static int
 socket_of(const struct admin_call *c, const char *file, bool asked,
 	  char to[static PATH_MAX])
 {
-	struct arena image, notes;
-	const struct conf_model *m;
-	struct diag d;
-	int rc = -1;
+	struct attach_places p;
 
-	arena_init(&image, NULL, 0, CONF_ROOM);
-	arena_init(&notes, NULL, 0, CONF_ROOM);
-	diag_init(&d, &notes);
-	m = conf_load(file, &image, worker_types(), &d);
-	if (m) {
-		rc = m->admin.socket.len > 0;
-		snprintf(to, PATH_MAX, "%.*s", STR_ARG(m->admin.socket));
-	} else if (asked) {
-		diag_print(&d, stderr);
-		fprintf(stderr,
-			"postern %s: the admin socket is not known.\nNext: postern check "
-			"-c %s, or postern "
-			"%s --socket PATH\n",
-			c->verb, file, c->verb);
+	if (attach_places(c->verb, file, asked, &p) < 0) {
+		if (asked)
+			fprintf(stderr, "postern %s: the admin socket is not known.\n"
+				"Next: postern check -c %s, or postern %s --socket PATH\n",
+				c->verb, file, c->verb);
+		return -1;
 	}
-	if (asked && rc == 0)
-		fprintf(stderr,
-			"postern %s: %s has admin.socket = \"\": there is none\nNext: "
-			"leave admin.socket out, and "
-			"reload\n",
-			c->verb, file);
-	arena_reset(&notes);
-	arena_reset(&image);
-	return rc;
+	if (!*p.socket) {
+		if (asked)
+			fprintf(stderr, "postern %s: %s has admin.socket = \"\": there is none\n"
+				"Next: leave admin.socket out, and reload\n", c->verb, file);
+		return -1;
+	}
+	memcpy(to, p.socket, PATH_MAX);
+	return 0;
 }
 
 static int
@@ -70,10 +58,10 @@ find_socket(const struct admin_call *c, char to[static PATH_MAX])
 		return 0;
 	}
 	if (c->conf)
-		return socket_of(c, c->conf, true, to) > 0 ? 0 : -1;
-	if (access(usual, R_OK) == 0 && socket_of(c, usual, false, to) > 0)
+		return socket_of(c, c->conf, true, to);
+	if (access(usual, R_OK) == 0 && socket_of(c, usual, false, to) == 0)
 		return 0;
-	arena_init(&notes, NULL, 0, CONF_ROOM);
+	arena_init(&notes, NULL, 0, NOTES_ROOM);
 	snprintf(to, PATH_MAX, "%.*s/admin.sock", STR_ARG(conf_rundir(&notes)));
 	arena_reset(&notes);
 	return 0;

@@ -11,31 +11,42 @@
 
 enum { CONF_ROOM = 1 << 30 };
 
-/* The rundir that a configuration names, into `buf`. A file with errors is no reason to
- * show nothing if nobody asked for that file: the gateway may run by an older one. */
-static int
-rundir_of(const char *verb, const char *file, bool asked, char buf[static PATH_MAX])
+static void
+take(char to[static PATH_MAX], struct str path)
+{
+	if (path.len && path.len < PATH_MAX)
+		snprintf(to, PATH_MAX, "%.*s", STR_ARG(path));
+}
+
+/* A file with errors is read as far as it goes: the gateway runs by an older one, and most
+ * likely at the same place. */
+int
+attach_places(const char *verb, const char *file, bool asked, struct attach_places *p)
 {
 	struct arena image, notes;
 	const struct conf_model *m;
 	struct diag d;
-	int rc = -1;
 
+	*p = (struct attach_places){ .socket = "" };
 	arena_init(&image, NULL, 0, CONF_ROOM);
 	arena_init(&notes, NULL, 0, CONF_ROOM);
 	diag_init(&d, &notes);
-	m = conf_load(file, &image, worker_types(), &d);
-	if (m && m->gateway.rundir.len && m->gateway.rundir.len < PATH_MAX) {
-		snprintf(buf, PATH_MAX, "%.*s", STR_ARG(m->gateway.rundir));
-		rc = 0;
-	} else if (asked) {
-		diag_print(&d, stderr);
-		fprintf(stderr, "postern %s: the run directory is not known.\n"
-			"Next: postern check -c %s, or postern %s --rundir DIR\n", verb, file, verb);
+	m = conf_read(file, &image, worker_types(), &d);
+	if (m) {
+		take(p->rundir, m->gateway.rundir);
+		take(p->statedir, m->gateway.statedir);
+		take(p->socket, m->admin.socket);
+		if (d.errors && !*p->socket && *p->rundir)
+			snprintf(p->socket, PATH_MAX, "%.4000s/admin.sock", p->rundir);
 	}
+	if (asked && d.errors && *p->rundir)
+		fprintf(stderr, "postern %s: %s has errors (postern check -c %s says which); "
+			"the gateway is looked for in %s\n", verb, file, file, p->rundir);
+	else if (asked && !*p->rundir)
+		diag_print(&d, stderr);
 	arena_reset(&notes);
 	arena_reset(&image);
-	return rc;
+	return *p->rundir ? 0 : -1;
 }
 
 static void
@@ -53,16 +64,20 @@ attach_rundir(const char *verb, const char *conf, const char *rundir,
 	      char buf[static PATH_MAX])
 {
 	const char *usual = POSTERN_SYSCONFDIR "/postern.conf";
+	struct attach_places p;
 
 	if (rundir) {
 		snprintf(buf, PATH_MAX, "%s", rundir);
 		return 0;
 	}
 	usual_rundir(buf);
-	if (conf)
-		return rundir_of(verb, conf, true, buf);
-	if (access(usual, R_OK) == 0)
-		rundir_of(verb, usual, false, buf);
+	if (conf && attach_places(verb, conf, true, &p) < 0) {
+		fprintf(stderr, "postern %s: the run directory is not known.\n"
+			"Next: postern check -c %s, or postern %s --rundir DIR\n", verb, conf, verb);
+		return -1;
+	}
+	if (conf || (access(usual, R_OK) == 0 && attach_places(verb, usual, false, &p) == 0))
+		take(buf, str_of(p.rundir));
 	return 0;
 }
 

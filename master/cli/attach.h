@@ -9,6 +9,14 @@
 #include "shm/region.h"
 #include "shm/shared.h"
 
+/* Where a configuration says that its gateway is; empty: it does not. A file with errors is read as far as it goes; if
+ * it was `asked` for, that is said. -1: nothing is known; `asked`: why was said. */
+struct attach_places {
+	char rundir[PATH_MAX], statedir[PATH_MAX];
+	char socket[PATH_MAX];          /* of the admin plane */
+};
+int attach_places(const char *verb, const char *file, bool asked, struct attach_places *);
+
 /* The run directory: `rundir` if it is not NULL, else that of the configuration `conf`, else (both NULL) that of the
  * usual configuration, if it can be read, or the usual directory. -1: not known, said. */
 int attach_rundir(const char *verb, const char *conf, const char *rundir,

@@ -188,7 +188,7 @@ duration(struct str s, uint64_t *us)
 static int
 read_number(struct reader *r, struct query_term *t, enum op op, size_t at)
 {
-	uint64_t low, high;
+	uint64_t low = 0, high = 0;
 
 	if (t->field == QUERY_STATUS && !status_range(t->text, &low, &high))
 		return fail(r, at, "\"%.*s\" is no status: 404, or 5xx",

@@ -5,14 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "conf/load.h"
 #include "master/cli/attach.h"
 #include "master/cli/cli.h"
 #include "master/cli/record_text.h"
 #include "shm/store_records.h"
-#include "worker/worker.h"
 
-enum { HITS = 16, PREFIX_MIN = 8, CONF_ROOM = 1 << 30 };
+enum { HITS = 16, PREFIX_MIN = 8 };
 
 static const char usage[] =
 	"usage: postern why [-c FILE | --rundir DIR] [--statedir DIR] [-o json] ID\n"
@@ -299,23 +297,13 @@ static void
 find_statedir(struct why *w)
 {
 	const char *file = w->conf ? w->conf : POSTERN_SYSCONFDIR "/postern.conf";
-	struct arena image, notes;
-	const struct conf_model *m;
-	struct diag d;
+	struct attach_places p;
 
 	take_dir(w->statedir, str_of(POSTERN_STATEDIR));
-	if (w->statedir_given) {
+	if (w->statedir_given)
 		take_dir(w->statedir, str_of(w->statedir_given));
-		return;
-	}
-	arena_init(&image, NULL, 0, CONF_ROOM);
-	arena_init(&notes, NULL, 0, CONF_ROOM);
-	diag_init(&d, &notes);
-	m = conf_load(file, &image, worker_types(), &d);
-	if (m)
-		take_dir(w->statedir, m->gateway.statedir);
-	arena_reset(&notes);
-	arena_reset(&image);
+	else if (attach_places("why", file, false, &p) == 0)
+		take_dir(w->statedir, str_of(p.statedir));
 }
 
 /* Without a gateway that runs the store may still know. -1: said. */

@@ -245,7 +245,23 @@ def test_says_what_is_wrong(gw, tmp_path, what):
 def test_a_configuration_with_errors(gw):
     bad = gw.write("listeners = 7;", "bad.conf")
     code, out, err = run("stat", "-c", bad)
-    assert code == 1 and not out and "bad.conf:1:" in err and "--rundir" in err
+    assert code == 1 and not out and "bad.conf has errors" in err and "Next:" in err
+    code, out, err = run("stat", "-c", gw.write("listeners = \"", "torn.conf") + ".not")
+    assert code == 1 and not out and "torn.conf.not" in err and "--rundir" in err
+
+
+def test_a_slip_in_the_file_hides_no_gateway(gateway, origin):
+    """An emergency does not wait until somebody has mended the configuration."""
+    g = gateway(config(origin()))
+    with open(g.conf) as f:
+        good = f.read()
+    g.write(good.replace("services:", "servces: { }; services:"), os.path.basename(g.conf))
+    code, out, err = run("stat", "-c", g.conf)
+    assert code == 0 and "worker" in out and "has errors" in err and "check -c" in err
+    code, out, err = run("consumer", "add", "-c", g.conf, "acme")
+    assert code == 0, err
+    code, out, err = run("consumer", "suspend", "-c", g.conf, "acme")
+    assert code == 0 and "has errors" in err
 
 
 @pytest.mark.parametrize("args,word", [
