@@ -368,6 +368,8 @@ eval(const struct template *t, struct exchange *x, bool uri)
 struct str
 template_eval(const struct template *t, struct exchange *x)
 {
+	if (t->n == 1)                          /* most are one name */
+		return template_piece(t, 0, x).value;
 	return eval(t, x, false);
 }
 

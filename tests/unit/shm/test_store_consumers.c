@@ -224,7 +224,7 @@ START_TEST(a_consumer_has_sixteen_keys_at_most)
 {
 	struct store *s = place_open(false);
 	struct key_row k;
-	char secret[8];
+	char secret[16];
 
 	for (int i = 0; i < CONSUMER_KEYS; i++) {
 		snprintf(secret, sizeof(secret), "%d", i);
