@@ -18,8 +18,8 @@ take(char to[static PATH_MAX], struct str path)
 		snprintf(to, PATH_MAX, "%.*s", STR_ARG(path));
 }
 
-/* A file with errors is read as far as it goes: the gateway runs by an older one, and most
- * likely at the same place. */
+/* A file with errors is read as far as it goes: the gateway runs by an older one, and
+ * most likely at the same place. */
 int
 attach_places(const char *verb, const char *file, bool asked, struct attach_places *p)
 {
@@ -73,10 +73,12 @@ attach_rundir(const char *verb, const char *conf, const char *rundir,
 	usual_rundir(buf);
 	if (conf && attach_places(verb, conf, true, &p) < 0) {
 		fprintf(stderr, "postern %s: the run directory is not known.\n"
-			"Next: postern check -c %s, or postern %s --rundir DIR\n", verb, conf, verb);
+			"Next: postern check -c %s, or postern %s --rundir DIR\n",
+			verb, conf, verb);
 		return -1;
 	}
-	if (conf || (access(usual, R_OK) == 0 && attach_places(verb, usual, false, &p) == 0))
+	if (conf ||
+	    (access(usual, R_OK) == 0 && attach_places(verb, usual, false, &p) == 0))
 		take(buf, str_of(p.rundir));
 	return 0;
 }

@@ -66,8 +66,7 @@ api_write(const struct api_request *r, struct api_answer *a, struct api_change c
 	put_json(row.after, sizeof(row.after), c.after);
 	memcpy(row.who, r->who, sizeof(row.who));
 	strncpy(row.what, c.what, sizeof(row.what) - 1);
-	memcpy(row.name, c.name.at,
-	       c.name.len < sizeof(row.name) ? c.name.len : sizeof(row.name) - 1);
+	snprintf(row.name, sizeof(row.name), "%.*s", STR_ARG(c.name));
 	s = api_store(r, a);
 	if (!s)
 		return false;

@@ -51,6 +51,8 @@ load(const char *section, const char *lines)
 	return m;
 }
 
+static char *say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
 static char *
 say(const char *fmt, ...)
 {
