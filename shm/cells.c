@@ -1,8 +1,10 @@
 #include "shm/cells.h"
 
+#include <stddef.h>
 #include <string.h>
 #include <sys/random.h>
 
+#include "shm/touched.h"
 #include "shm/word.h"
 
 struct set {
@@ -12,11 +14,12 @@ struct set {
 struct cells {
 	uint64_t key[2]; /* of the hash; random, lives as long as the region */
 	uint64_t spare[6];
+	_Atomic uint64_t touched[TOUCHED_WORDS(CELLS_BLOCKS)];
 	struct set set[CELLS_SETS];
 };
 
 _Static_assert(sizeof(struct set) == 64, "one cache line");
-_Static_assert(sizeof(struct cells) == 64 + 64 * (size_t)CELLS_SETS, "16 MiB and a line");
+_Static_assert(sizeof(struct cells) < 64 * (size_t)CELLS_SETS + 4096, "16 MiB, and a few lines");
 
 static const struct region_shape shape = { "limit.cells", 1, sizeof(struct cells), 1 };
 
@@ -27,7 +30,7 @@ cells_open(struct region *r)
 
 	if (!c || (c->key[0] | c->key[1]))
 		return c;
-	if (region_reserve(r, c, sizeof(c->key)) < 0 ||
+	if (region_reserve(r, c, offsetof(struct cells, set)) < 0 ||
 	    getrandom(c->key, sizeof(c->key), 0) != sizeof(c->key))
 		return NULL;
 	return c;
@@ -45,13 +48,19 @@ cells_reserve(struct region *r, struct cells *c)
 	return region_reserve(r, c, sizeof(*c));
 }
 
+static uint64_t
+set_of(struct siphash key)
+{
+	return key.high % CELLS_SETS;
+}
+
 struct siphash
 cells_key(const struct cells *c, uint64_t which, struct str bytes)
 {
 	struct siphash key = siphash(c->key, which, bytes);
 
 	/* Its line comes while the caller looks what time it is. */
-	__builtin_prefetch(&c->set[key.high % CELLS_SETS], 1);
+	__builtin_prefetch(&c->set[set_of(key)], 1);
 	return key;
 }
 
@@ -129,7 +138,7 @@ static inline struct cell_answer
 decide(struct cells *c, struct siphash key, struct cell_limit l, uint64_t queue,
        uint64_t now, bool take)
 {
-	struct set *s = &c->set[key.high % CELLS_SETS];
+	struct set *s = &c->set[set_of(key)];
 	uint64_t tag = tag_of(key);
 
 #ifdef __x86_64__
@@ -148,6 +157,8 @@ decide(struct cells *c, struct siphash key, struct cell_limit l, uint64_t queue,
 		a = judge(ours ? seen.value : 0, l, queue, now, &new.value);
 		if (a.verdict != CELL_ADMITTED || !take)
 			return a;
+		if (!ours)
+			touch(c->touched, set_of(key) / (CELLS_A_BLOCK / CELLS_A_SET));
 		if (ours ? word_raise(at, seen, new) : word_swap(at, seen, new))
 			return a;
 		step_aside(16 << (lost < 3 ? lost : 3));
@@ -178,6 +189,12 @@ cells_queue(struct cells *c, struct siphash key, struct cell_limit l, uint64_t q
 }
 
 bool
+cells_touched(const struct cells *c, uint32_t block)
+{
+	return touched(c->touched, block);
+}
+
+bool
 cells_cell(const struct cells *c, uint32_t at, uint64_t word[2])
 {
 	union word w = word_look(&c->set[at / CELLS_A_SET].cell[at % CELLS_A_SET]);
@@ -192,6 +209,7 @@ cells_restore(struct cells *c, uint32_t at, const uint64_t word[2])
 {
 	union word *w = &c->set[at / CELLS_A_SET].cell[at % CELLS_A_SET];
 
+	touch(c->touched, at / CELLS_A_BLOCK);
 	w->tag = word[0];
 	w->value = word[1];
 }

@@ -58,7 +58,11 @@ struct cell_answer cells_peek(struct cells *, struct siphash key, struct cell_li
 struct cell_answer cells_queue(struct cells *, struct siphash key, struct cell_limit, uint64_t queue, uint64_t now,
 			       uint64_t *wait);
 
-/* For checkpoints, by number of the cell, 0 … CELLS_SETS * CELLS_A_SET - 1: its tag and TAT; false: never used. */
+/* For checkpoints. Cells have numbers, and as many of them as are a page are a block: false if none of it
+ * was ever used. */
+enum { CELLS_A_BLOCK = 256, CELLS_BLOCKS = CELLS_SETS * CELLS_A_SET / CELLS_A_BLOCK };
+bool cells_touched(const struct cells *, uint32_t block);
+/* The tag and TAT of a cell; false: never used. */
 bool cells_cell(const struct cells *, uint32_t at, uint64_t word[2]);
 /* Puts a cell of a checkpoint back; the key of the hash as well. Only before any worker serves. */
 void cells_restore(struct cells *, uint32_t at, const uint64_t word[2]);

@@ -32,7 +32,7 @@ inflight_open(struct inflight *f, struct region *r)
 	f->rows = region_segment(r, &shape, NULL);
 	if (!f->rows || region_reserve(r, f->rows, sizeof(*f->rows)) < 0)
 		return -1;
-	return ledger_open(&f->ledger, r, ledger, 1, INFLIGHT_KEYS,
+	return ledger_open(&f->ledger, r, ledger, 2, INFLIGHT_KEYS,
 			   sizeof(struct counts));
 }
 
@@ -42,7 +42,7 @@ inflight_find(struct inflight *f, const struct region *r)
 	f->rows = (void *)(uintptr_t)region_find(r, &shape);
 	if (!f->rows)
 		return -1;
-	return ledger_find_in(&f->ledger, r, ledger, 1, INFLIGHT_KEYS,
+	return ledger_find_in(&f->ledger, r, ledger, 2, INFLIGHT_KEYS,
 			      sizeof(struct counts));
 }
 

@@ -5,12 +5,14 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "shm/touched.h"
 #include "shm/word.h"
 
 struct ledger_head {
 	uint64_t key[2];           /* of the hash; random, lives as long as the region */
 	_Atomic uint32_t reserved; /* its memory is there: before, nobody looks into it */
 	uint32_t spare[11];
+	_Atomic uint64_t touched[TOUCHED_WORDS(LEDGER_SETS)];   /* sets */
 };
 
 struct place {
@@ -29,7 +31,7 @@ struct ledger_set {
 
 enum { MARK = 1, CLOSED = 1 };          /* a mark without a key */
 
-_Static_assert(sizeof(struct ledger_head) == 64, "a line");
+_Static_assert(sizeof(struct ledger_head) % 64 == 0, "whole lines");
 _Static_assert(sizeof(struct place) == 32, "all that is asked of it lies in one line");
 _Static_assert((LEDGER_A_SET & (LEDGER_A_SET - 1)) == 0, "masked");
 
@@ -186,6 +188,7 @@ ledger_take(struct ledger *l, struct siphash key, struct str name)
 			    again.both != seen.both)
 				continue;
 			at = empty;
+			touch(l->head->touched, n);
 		}
 		if (seen.both == plain.both ||
 		    word_swap(&s->place[at].word, seen, plain)) {
@@ -203,6 +206,17 @@ ledger_look(const struct ledger *l, struct siphash key)
 	int at = find(&l->sets[n], key, &seen, NULL);
 
 	return at < 0 ? -1 : (int64_t)(n * LEDGER_A_SET) + at;
+}
+
+int64_t
+ledger_next(const struct ledger *l, int64_t entry)
+{
+	for (; l->head->reserved && entry < l->count; entry++)
+		if (!touched(l->head->touched, (uint64_t)entry / LEDGER_A_SET))
+			entry |= LEDGER_A_SET - 1;
+		else if (ledger_name(l, entry).len)
+			return entry;
+	return -1;
 }
 
 struct str
@@ -290,7 +304,8 @@ ledger_mend(struct ledger *l)
 	for (uint32_t i = 0; l->head->reserved && i < l->count; i++) {
 		const struct ledger_set *s = &l->sets[i / LEDGER_A_SET];
 
-		if (word_tag(&s->place[i % LEDGER_A_SET].word) != CLOSED)
+		if (!touched(l->head->touched, i / LEDGER_A_SET) ||
+		    word_tag(&s->place[i % LEDGER_A_SET].word) != CLOSED)
 			continue;
 		open_again(l, i);
 		n++;

@@ -25,7 +25,10 @@
 #include "base/siphash.h"
 #include "shm/region.h"
 
-enum { LEDGER_NAME = 160 };             /* bytes of a name */
+enum {
+	LEDGER_NAME = 160,              /* bytes of a name */
+	LEDGER_SETS = 4096,             /* at most */
+};
 #ifndef LEDGER_A_SET                    /* fewer in a test */
 #define LEDGER_A_SET 16                 /* places where a key may lie */
 #endif
@@ -37,7 +40,8 @@ struct ledger {                         /* this process's view */
 	uint32_t count, size;
 };
 
-/* Found or made. `name` at most 20 bytes; `count` a power of 2; `size` a multiple of 64. -1: the region is full. */
+/* Found or made. `name` at most 20 bytes; `count` a power of 2, at most LEDGER_SETS * LEDGER_A_SET; `size` a multiple
+ * of 64. -1: the region is full. */
 int ledger_open(struct ledger *, struct region *, const char *name, uint32_t version, uint32_t count, uint32_t size);
 int ledger_find_in(struct ledger *, const struct region *, const char *name, uint32_t version, uint32_t count,
 		   uint32_t size);      /* read-only */
@@ -59,6 +63,10 @@ ledger_value(const struct ledger *l, int64_t entry)
 }
 
 /* ---- the keeper, and who only looks */
+
+/* The first entry in use from this one on, or -1. Looks only where any ever was. */
+int64_t ledger_next(const struct ledger *, int64_t entry);
+#define LEDGER_EACH(l, i) for (int64_t i = ledger_next(l, 0); i >= 0; i = ledger_next(l, i + 1))
 
 /* The name of an entry in use, or empty. */
 struct str ledger_name(const struct ledger *, int64_t entry);

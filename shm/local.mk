@@ -11,7 +11,7 @@ libshm_a_SOURCES = shm/metrics.def \
 	shm/shared.c shm/shared.h \
 	shm/slots.c shm/slots.h \
 	shm/stats.c shm/stats.h \
-	shm/step.h shm/word.h \
+	shm/step.h shm/touched.h shm/word.h \
 	shm/tally.c shm/tally.h
 
 # store

@@ -11,13 +11,13 @@ static const char ledger[] = "meters";
 int
 meters_open(struct ledger *l, struct region *r)
 {
-	return ledger_open(l, r, ledger, 1, METERS, sizeof(struct meter));
+	return ledger_open(l, r, ledger, 2, METERS, sizeof(struct meter));
 }
 
 int
 meters_find(struct ledger *l, const struct region *r)
 {
-	return ledger_find_in(l, r, ledger, 1, METERS, sizeof(struct meter));
+	return ledger_find_in(l, r, ledger, 2, METERS, sizeof(struct meter));
 }
 
 unsigned

@@ -1,8 +1,10 @@
 #include "shm/quotas.h"
 
+#include <stddef.h>
 #include <string.h>
 #include <sys/random.h>
 
+#include "shm/touched.h"
 #include "shm/word.h"
 
 struct set {
@@ -13,6 +15,7 @@ struct set {
 struct quotas {
 	uint64_t key[2]; /* of the hash; random, lives as long as the region */
 	uint64_t spare[6];
+	_Atomic uint64_t touched[TOUCHED_WORDS(QUOTAS_BLOCKS)];
 	struct set set[QUOTAS_SETS];
 };
 
@@ -30,7 +33,7 @@ quotas_open(struct region *r)
 
 	if (!q || (q->key[0] | q->key[1]))
 		return q;
-	if (region_reserve(r, q, sizeof(q->key)) < 0 ||
+	if (region_reserve(r, q, offsetof(struct quotas, set)) < 0 ||
 	    getrandom(q->key, sizeof(q->key), 0) != sizeof(q->key))
 		return NULL;
 	return q;
@@ -58,6 +61,12 @@ static uint64_t
 tag_of(struct siphash key)
 {
 	return key.low ? key.low : 1;
+}
+
+static uint64_t
+set_of(struct siphash key)
+{
+	return key.high % QUOTAS_SETS;
 }
 
 static uint32_t
@@ -90,7 +99,7 @@ struct quota_answer
 quotas_take(struct quotas *q, struct siphash key, uint32_t ends, uint32_t now,
 	    uint64_t limit, uint64_t n)
 {
-	struct set *s = &q->set[key.high % QUOTAS_SETS];
+	struct set *s = &q->set[set_of(key)];
 	uint64_t tag = tag_of(key);
 
 	if (limit > QUOTA_MOST)
@@ -116,7 +125,11 @@ quotas_take(struct quotas *q, struct siphash key, uint32_t ends, uint32_t now,
 		}
 		a.used += n;
 		new.value = window | a.used;
-		if (!n || word_swap(at, seen, new))
+		if (!n)
+			return a;
+		if (seen.tag != tag)
+			touch(q->touched, set_of(key) / (QUOTAS_A_BLOCK / QUOTAS_A_SET));
+		if (word_swap(at, seen, new))
 			return a;
 	}
 }
@@ -124,7 +137,7 @@ quotas_take(struct quotas *q, struct siphash key, uint32_t ends, uint32_t now,
 uint64_t
 quotas_reset(struct quotas *q, struct siphash key, uint32_t ends)
 {
-	struct set *s = &q->set[key.high % QUOTAS_SETS];
+	struct set *s = &q->set[set_of(key)];
 	uint64_t tag = tag_of(key);
 
 	for (;;) {
@@ -137,6 +150,12 @@ quotas_reset(struct quotas *q, struct siphash key, uint32_t ends)
 		if (word_swap(at, seen, new))
 			return seen.value & QUOTA_MOST;
 	}
+}
+
+bool
+quotas_touched(const struct quotas *q, uint32_t block)
+{
+	return touched(q->touched, block);
 }
 
 bool
@@ -154,6 +173,7 @@ quotas_restore(struct quotas *q, uint32_t at, const uint64_t word[2])
 {
 	union word *w = &q->set[at / QUOTAS_A_SET].cell[at % QUOTAS_A_SET];
 
+	touch(q->touched, at / QUOTAS_A_BLOCK);
 	w->tag = word[0];
 	w->value = word[1];
 }

@@ -52,7 +52,11 @@ struct quota_answer quotas_take(struct quotas *, struct siphash key, uint32_t en
 /* An admin's reset: the count of the window, if it is still open, is 0 again. Returns what it was. */
 uint64_t quotas_reset(struct quotas *, struct siphash key, uint32_t ends);
 
-/* For checkpoints, by number of the cell, 0 … QUOTAS_SETS * QUOTAS_A_SET - 1: its two words; false: never used. */
+/* For checkpoints. Cells have numbers, and as many of them as are a page are a block: false if none of it
+ * was ever used. */
+enum { QUOTAS_A_BLOCK = 256, QUOTAS_BLOCKS = QUOTAS_SETS * QUOTAS_A_SET / QUOTAS_A_BLOCK };
+bool quotas_touched(const struct quotas *, uint32_t block);
+/* The two words of a cell; false: never used. */
 bool quotas_cell(const struct quotas *, uint32_t at, uint64_t word[2]);
 /* Puts a cell of a checkpoint back; the key of the hash as well. Only before any worker serves. */
 void quotas_restore(struct quotas *, uint32_t at, const uint64_t word[2]);

@@ -5,7 +5,14 @@
 
 #include "shm/store_inside.h"
 
-enum { CELLS = CELLS_SETS * CELLS_A_SET, QUOTAS = QUOTAS_SETS * QUOTAS_A_SET };
+/* The two tables have as many cells, in blocks of as many. */
+enum {
+	CELLS = CELLS_SETS * CELLS_A_SET,
+	QUOTAS = QUOTAS_SETS * QUOTAS_A_SET,
+	A_BLOCK = CELLS_A_BLOCK,
+	BLOCKS = CELLS_BLOCKS
+};
+_Static_assert((int)QUOTAS == CELLS && (int)QUOTAS_A_BLOCK == A_BLOCK, "as many");
 
 /* In the shadow: nothing is stored; something is, by a keeper before us. Neither is the
  * word of a cell. */
@@ -20,7 +27,7 @@ struct change {
 /* One of the two tables, as far as a checkpoint is concerned. */
 struct side {
 	enum store_table table;
-	uint32_t count;
+	bool stored[BLOCKS];    /* the shadow of something in this block is not NOTHING */
 	bool known;             /* the shadow is what the store has */
 	bool learnt;            /* … if the transaction is kept */
 	uint64_t *shadow;       /* the second word of each cell, as stored */
@@ -35,11 +42,10 @@ struct checkpoint {
 };
 
 static bool
-side_new(struct side *d, enum store_table table, uint32_t count)
+side_new(struct side *d, enum store_table table)
 {
 	d->table = table;
-	d->count = count;
-	d->shadow = calloc(count, sizeof(*d->shadow));
+	d->shadow = calloc(CELLS, sizeof(*d->shadow));
 	return d->shadow;
 }
 
@@ -52,8 +58,8 @@ checkpoint_new(const struct cells *cells, const struct quotas *quotas)
 		return NULL;
 	c->cells = cells;
 	c->quotas = quotas;
-	if ((cells && !side_new(&c->rate, TABLE_CELLS, CELLS)) ||
-	    (quotas && !side_new(&c->quota, TABLE_QUOTAS, QUOTAS))) {
+	if ((cells && !side_new(&c->rate, TABLE_CELLS)) ||
+	    (quotas && !side_new(&c->quota, TABLE_QUOTAS))) {
 		checkpoint_free(c);
 		return NULL;
 	}
@@ -127,7 +133,7 @@ struct cell {
 
 /* Calls fn for each cell that is stored. */
 static int
-each_cell(struct store *s, MDB_txn *txn, enum store_table table, uint32_t count,
+each_cell(struct store *s, MDB_txn *txn, enum store_table table,
 	  int (*fn)(void *, uint32_t at, const struct cell *), void *arg)
 {
 	MDB_val key, value;
@@ -144,7 +150,7 @@ each_cell(struct store *s, MDB_txn *txn, enum store_table table, uint32_t count,
 		if (key.mv_size != 4)
 			continue;
 		at = unpack_be32(&u);
-		if (value.mv_size != sizeof(cell) || at >= count)
+		if (value.mv_size != sizeof(cell) || at >= CELLS)
 			rc = MDB_CORRUPTED;
 		else {
 			memcpy(&cell, value.mv_data, sizeof(cell));
@@ -166,6 +172,7 @@ learn_cell(void *arg, uint32_t at, const struct cell *cell)
 
 	(void)cell;
 	d->shadow[at] = SOMETHING;
+	d->stored[at / A_BLOCK] = true;
 	return 0;
 }
 
@@ -177,9 +184,12 @@ learn(struct store *s, MDB_txn *txn, struct side *d, const uint64_t key[2])
 	struct head h;
 	int rc = head_get(s, txn, d->table, &h);
 
-	memset(d->shadow, 0, d->count * sizeof(*d->shadow));
+	for (uint32_t i = 0; i < BLOCKS; i++)
+		if (d->stored[i])
+			memset(&d->shadow[i * A_BLOCK], 0, A_BLOCK * sizeof(*d->shadow));
+	memset(d->stored, 0, sizeof(d->stored));
 	if (!rc && h.key[0] == key[0] && h.key[1] == key[1])
-		return each_cell(s, txn, d->table, d->count, learn_cell, d);
+		return each_cell(s, txn, d->table, learn_cell, d);
 	if (!rc)
 		rc = mdb_drop(txn, s->table[d->table], 0);
 	return rc == MDB_NOTFOUND ? 0 : rc;
@@ -216,15 +226,14 @@ quota_cell(const struct save *v, uint32_t at, uint64_t *word, struct cell *store
 }
 
 static int
-save_side(struct store *s, MDB_txn *txn, const struct save *v, struct side *d,
-	  const uint64_t hash_key[2],
-	  bool (*look)(const struct save *, uint32_t, uint64_t *, struct cell *))
+save_block(struct store *s, MDB_txn *txn, const struct save *v, struct side *d,
+	   uint32_t block,
+	   bool (*look)(const struct save *, uint32_t, uint64_t *, struct cell *))
 {
-	struct head h = { { hash_key[0], hash_key[1] }, v->wall };
-	int rc = d->known ? 0 : learn(s, txn, d, hash_key);
+	uint32_t from = block * A_BLOCK;
+	int rc = 0;
 
-	d->nchanges = 0;
-	for (uint32_t at = 0; at < d->count && !rc; at++) {
+	for (uint32_t at = from; at < from + A_BLOCK && !rc; at++) {
 		struct cell cell;
 		uint64_t word = NOTHING;
 		char key[4];
@@ -243,6 +252,22 @@ save_side(struct store *s, MDB_txn *txn, const struct save *v, struct side *d,
 		if (!rc)
 			rc = change(d, at, word);
 	}
+	return rc;
+}
+
+static int
+save_side(struct store *s, MDB_txn *txn, const struct save *v, struct side *d,
+	  const uint64_t hash_key[2])
+{
+	struct head h = { { hash_key[0], hash_key[1] }, v->wall };
+	bool rates = d == &v->c->rate;
+	int rc = d->known ? 0 : learn(s, txn, d, hash_key);
+
+	d->nchanges = 0;
+	for (uint32_t i = 0; i < BLOCKS && !rc; i++)
+		if (d->stored[i] || (rates ? cells_touched(v->c->cells, i)
+					   : quotas_touched(v->c->quotas, i)))
+			rc = save_block(s, txn, v, d, i, rates ? rate_cell : quota_cell);
 	/* The time of the whole is renewed only with something else: an idle gateway
 	 * writes nothing. */
 	if (!rc && (d->nchanges || !d->known))
@@ -262,11 +287,11 @@ save(struct store *s, MDB_txn *txn, void *arg)
 
 	if (c->cells) {
 		cells_hash_key(c->cells, key);
-		rc = save_side(s, txn, v, &c->rate, key, rate_cell);
+		rc = save_side(s, txn, v, &c->rate, key);
 	}
 	if (!rc && c->quotas) {
 		quotas_hash_key(c->quotas, key);
-		rc = save_side(s, txn, v, &c->quota, key, quota_cell);
+		rc = save_side(s, txn, v, &c->quota, key);
 	}
 	return rc;
 }
@@ -287,8 +312,10 @@ side_end(struct side *d, bool kept)
 {
 	if (!kept)
 		d->nchanges = 0;
-	for (size_t i = 0; i < d->nchanges; i++)
+	for (size_t i = 0; i < d->nchanges; i++) {
 		d->shadow[d->changes[i].at] = d->changes[i].word;
+		d->stored[d->changes[i].at / A_BLOCK] = true;
+	}
 	d->known = d->known || (kept && d->learnt);
 	d->learnt = false;
 	d->nchanges = 0;
@@ -357,13 +384,13 @@ restore(struct store *s, MDB_txn *txn, void *arg)
 	if (r->cells && !(rc = head_get(s, txn, TABLE_CELLS, &h))) {
 		cells_set_hash_key(r->cells, h.key);
 		r->saved = h.at;
-		rc = each_cell(s, txn, TABLE_CELLS, CELLS, restore_cell, r);
+		rc = each_cell(s, txn, TABLE_CELLS, restore_cell, r);
 	}
 	if (rc && rc != MDB_NOTFOUND)
 		return rc;
 	if (r->quotas && !(rc = head_get(s, txn, TABLE_QUOTAS, &h))) {
 		quotas_set_hash_key(r->quotas, h.key);
-		rc = each_cell(s, txn, TABLE_QUOTAS, QUOTAS, restore_quota, r);
+		rc = each_cell(s, txn, TABLE_QUOTAS, restore_quota, r);
 	}
 	return rc == MDB_NOTFOUND ? 0 : rc;
 }

@@ -161,14 +161,7 @@ gather_consumers(struct stat_view *v)
 	const struct ledger *l = &v->shared.meters;
 	size_t room = 0;
 
-	/* Not in use yet: to look would give it memory. */
-	if (!region_touched(v->shared.region, l->sets))
-		return;
-	for (int64_t i = 0; i < (int64_t)l->count; i++) {
-		struct str name = ledger_name(l, i);
-
-		if (!name.len)
-			continue;
+	LEDGER_EACH (l, i) {
 		if (v->nconsumers == room) {
 			size_t more = room ? 2 * room : 64;
 			void *at = realloc(v->consumers, more * sizeof(*v->consumers));
@@ -179,7 +172,7 @@ gather_consumers(struct stat_view *v)
 			room = more;
 		}
 		v->consumers[v->nconsumers] = (struct stat_consumer){ 0 };
-		add_consumer(v, i, name);
+		add_consumer(v, i, ledger_name(l, i));
 	}
 }
 

@@ -20,19 +20,13 @@
 
 #include "base/map.h"
 #include "master/keeper/inside.h"
+#include "master/keeper/sample.h"
 #include "shm/store_cells.h"
 #include "shm/store_records.h"
 
 struct meters_book;
 struct series_book;
 struct records_book;
-
-/* How the latency of something was distributed, of the records that were looked at. */
-struct sample {
-	uint64_t looked, us;            /* records; sum */
-	uint64_t in, out;               /* bytes of bodies */
-	uint32_t histogram[HISTOGRAM_BUCKETS];
-};
 
 struct collect {
 	struct keeper *keeper;
@@ -89,7 +83,7 @@ struct meter_change {                   /* by this transaction */
 struct meters_book {
 	struct collect *collect;
 	struct ledger *ledger;
-	struct meter_known *known;      /* by entry */
+	struct meter_known **known;     /* by entry; NULL: never met */
 	struct meter_change *changes;
 	uint32_t nchanges, room;
 	int64_t minute;                 /* of the last transaction */
@@ -118,6 +112,8 @@ void meters_done(struct meters_book *);
 void meters_undo(struct meters_book *);
 void meters_forget(struct meters_book *);
 
+/* What is remembered of an entry; never NULL. */
+struct meter_known *meters_known(struct meters_book *, uint32_t entry);
 bool meters_in_use(const struct meters_book *, uint32_t table);
 void meters_read(const struct meters_book *, uint32_t entry, struct usage_sum *);
 /* What has been added; false: nothing. */

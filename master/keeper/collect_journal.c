@@ -69,7 +69,7 @@ journal_write(struct meters_book *b, struct store *store)
 			continue;
 		if (p.at == p.begin)
 			pack_be64(&p, (uint64_t)b->collect->at);
-		put_item(&p, c->entry, b->known[c->entry].life, &c->now);
+		put_item(&p, c->entry, meters_known(b, c->entry)->life, &c->now);
 		if (p.end - p.at >= ITEM_MOST)
 			continue;
 		if (put_piece(b, store, &p) < 0)

@@ -36,6 +36,8 @@ meters_new(struct collect *c)
 void
 meters_free(struct meters_book *b)
 {
+	for (uint32_t i = 0; i < b->ledger->count; i++)
+		free(b->known[i]);
 	free(b->known);
 	free(b->inflight);
 	free(b->changes);
@@ -110,6 +112,14 @@ meters_row(struct meter_row *row, const struct usage_sum *sum, struct str name)
 
 /* ---- what has changed */
 
+struct meter_known *
+meters_known(struct meters_book *b, uint32_t entry)
+{
+	if (!b->known[entry])
+		b->known[entry] = sparse(1, sizeof(*b->known[entry]));
+	return b->known[entry];
+}
+
 /* What is booked of it, as the store has it. */
 static int
 know(struct meters_book *b, struct store *store, uint32_t entry, struct meter_known *k)
@@ -141,21 +151,20 @@ look(struct meters_book *b, struct store *store)
 	struct usage_sum now, d;
 
 	b->used = b->nchanges = 0;
-	for (uint32_t i = 0; i < b->ledger->count; i++) {
-		struct meter_known *k = &b->known[i];
+	LEDGER_EACH (b->ledger, i) {
+		uint32_t entry = (uint32_t)i;
+		struct meter_known *k = meters_known(b, entry);
 
-		if (!ledger_name(b->ledger, i).len)
-			continue;
 		b->used++;
-		if (know(b, store, i, k) < 0)
+		if (know(b, store, entry, k) < 0)
 			return -1;
-		meters_read(b, i, &now);
+		meters_read(b, entry, &now);
 		if (!meters_difference(&d, &now, &k->booked))
 			continue;
 		b->changes = meters_more(b->changes, b->nchanges, &b->room,
 					 sizeof(*b->changes));
 		b->changes[b->nchanges++] =
-			(struct meter_change){ .entry = i, .now = now };
+			(struct meter_change){ .entry = entry, .now = now };
 	}
 	return 0;
 }
@@ -167,7 +176,7 @@ mark_edge(struct meters_book *b)
 	int64_t minute = b->collect->at / 60;
 
 	for (uint32_t i = 0; b->minute && b->minute < minute && i < b->nchanges; i++) {
-		struct meter_known *k = &b->known[b->changes[i].entry];
+		struct meter_known *k = meters_known(b, b->changes[i].entry);
 
 		if (k->edge_at)
 			continue;
@@ -210,8 +219,8 @@ put_row(struct meters_book *b, struct store *store, uint32_t entry,
 {
 	struct meter_row row;
 	char key[24];
-	size_t len =
-		booked_key(b->collect->instance, 'm', entry, b->known[entry].life, key);
+	uint32_t life = meters_known(b, entry)->life;
+	size_t len = booked_key(b->collect->instance, 'm', entry, life, key);
 
 	meters_row(&row, sum, ledger_name(b->ledger, entry));
 	return store_booked_put(store, (struct str){ key, len }, &row, sizeof(row));
@@ -220,7 +229,7 @@ put_row(struct meters_book *b, struct store *store, uint32_t entry,
 static int
 book(struct meters_book *b, struct store *store, struct meter_change *c)
 {
-	struct meter_known *k = &b->known[c->entry];
+	struct meter_known *k = meters_known(b, c->entry);
 	struct str name = ledger_name(b->ledger, c->entry);
 	const struct usage_sum *from = &k->booked;
 	struct usage_sum d;
@@ -268,8 +277,8 @@ meters_book(struct meters_book *b, struct store *store)
 		}
 		b->pending = true;
 		/* The journal has numbers only: whose they are must be known before. */
-		if (!b->known[c->entry].stored &&
-		    put_row(b, store, c->entry, &b->known[c->entry].booked) < 0)
+		if (!meters_known(b, c->entry)->stored &&
+		    put_row(b, store, c->entry, &meters_known(b, c->entry)->booked) < 0)
 			return -1;
 	}
 	journal = journal_write(b, store);
@@ -280,7 +289,7 @@ void
 meters_done(struct meters_book *b)
 {
 	for (uint32_t i = 0; i < b->nchanges; i++) {
-		struct meter_known *k = &b->known[b->changes[i].entry];
+		struct meter_known *k = meters_known(b, b->changes[i].entry);
 
 		if (meters_difference(&(struct usage_sum){ 0 }, &b->changes[i].now,
 				      &k->booked))
@@ -315,7 +324,6 @@ meters_forget(struct meters_book *b)
 	if (!meters_in_use(b, TABLE_METERS))
 		return;
 	ledger_mend(b->ledger);
-	for (uint32_t i = 0; i < b->ledger->count; i++)
-		if (ledger_name(b->ledger, i).len)
-			b->known[i].known = false;
+	LEDGER_EACH (b->ledger, i)
+		meters_known(b, (uint32_t)i)->known = false;
 }

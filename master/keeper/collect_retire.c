@@ -1,4 +1,5 @@
 /* What rests is taken out, so that there is room for others. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -35,7 +36,7 @@ rests(uint64_t used_at, uint32_t used, uint32_t count)
 static void
 remove_meter(struct meters_book *b, uint32_t entry)
 {
-	struct meter_known *k = &b->known[entry];
+	struct meter_known *k = meters_known(b, entry);
 	struct usage_sum now, d;
 
 	k->marked_at = 0;
@@ -45,23 +46,26 @@ remove_meter(struct meters_book *b, uint32_t entry)
 		return;
 	b->gone = meters_more(b->gone, b->ngone, &b->gone_room, sizeof(*b->gone));
 	b->gone[b->ngone++] = (struct gone){ entry, k->life };
-	*k = (struct meter_known){ .known = false };
+	free(k);
+	b->known[entry] = NULL;
 }
 
 static void
 retire_meters(struct meters_book *b)
 {
+	const struct shared *s = &b->collect->keeper->shared;
 	uint32_t begun = 0, marked = 0, used = 0;
 
-	for (uint32_t i = 0; i < b->ledger->count; i++) {
-		struct meter_known *k = &b->known[i];
+	LEDGER_EACH (b->ledger, entry) {
+		uint32_t i = (uint32_t)entry;
+		struct meter_known *k = meters_known(b, i);
 
-		if (!ledger_name(b->ledger, i).len)
-			continue;
 		used++;
-		if (k->marked_at && all_turned(&b->collect->keeper->shared, k->marked_at))
+		if (k->marked_at && all_turned(s, k->marked_at)) {
 			remove_meter(b, i);
-		else if (!k->marked_at && k->known && begun < RETIRE_MOST &&
+			continue;
+		}
+		if (!k->marked_at && k->known && begun < RETIRE_MOST &&
 			 rests(k->used_at, b->used, b->ledger->count) &&
 			 ledger_retire(b->ledger, i)) {
 			k->marked_at = clock_ms();
@@ -80,14 +84,12 @@ retire_inflight(struct meters_book *b)
 	struct ledger *l = &s->inflight.ledger;
 	uint32_t begun = 0, used = 0;
 
-	for (uint32_t i = 0; i < l->count; i++)
-		used += ledger_name(l, i).len != 0;
-	for (uint32_t i = 0; used && i < l->count; i++) {
+	LEDGER_EACH (l, i)
+		used++;
+	LEDGER_EACH (l, i) {
 		struct rest *r = &b->inflight[i];
 
-		if (!ledger_name(l, i).len) {
-			continue;
-		} else if (!r->used_at || inflight_sum(&s->inflight, i)) {
+		if (!r->used_at || inflight_sum(&s->inflight, i)) {
 			*r = (struct rest){ .used_at = clock_ms() };
 		} else if (r->marked_at && all_turned(s, r->marked_at)) {
 			if (inflight_sum(&s->inflight, i) == 0)

@@ -13,15 +13,10 @@ struct totals { /* of a series, as booked */
 	uint64_t requests, status[5], us, failed;
 };
 
-struct consumer_sample {
-	uint64_t looked, us;
-	uint16_t histogram[HISTOGRAM_BUCKETS];
-};
-
 struct series_known {
 	struct totals booked;
 	bool known;
-	struct sample *sample; /* to be booked; NULL: none */
+	struct sample sample; /* to be booked */
 };
 
 struct series_change {
@@ -36,7 +31,7 @@ struct series_book {
 	struct series_change *changed; /* SERIES_MAX: by this transaction */
 	uint32_t nchanged;
 	bool pending;
-	struct map consumers; /* name → struct consumer_sample */
+	struct map consumers; /* name → struct sample */
 	struct arena arena;   /* of those */
 };
 
@@ -63,12 +58,22 @@ series_new(struct collect *c)
 	return b;
 }
 
+static void
+forget_consumers(struct series_book *b)
+{
+	for (uint32_t i = 0; b->consumers.count && i <= b->consumers.mask; i++)
+		if (b->consumers.slots[i].value)
+			sample_reset(b->consumers.slots[i].value);
+	arena_reset(&b->arena);
+	b->consumers = (struct map){ 0 };
+}
+
 void
 series_free(struct series_book *b)
 {
 	for (uint32_t i = 0; i < SERIES_MAX; i++)
-		free(b->known[i].sample);
-	arena_reset(&b->arena);
+		sample_reset(&b->known[i].sample);
+	forget_consumers(b);
 	free(b->known);
 	free(b->changed);
 	free(b);
@@ -99,46 +104,25 @@ kind_of(const struct series_book *b, uint32_t i)
 /* ---- records */
 
 static void
-add_sample(struct sample *s, uint64_t us, uint64_t in, uint64_t out)
-{
-	s->looked++;
-	s->us += us;
-	s->in += in;
-	s->out += out;
-	s->histogram[histogram_bucket(us)]++;
-}
-
-static void
 sample_series(struct series_book *b, uint32_t index, uint64_t us, uint64_t in,
 	      uint64_t out)
 {
-	struct series_known *k;
-
-	if (!index || index >= SERIES_MAX)
-		return;
-	k = &b->known[index];
-	if (!k->sample)
-		k->sample = some(1, sizeof(*k->sample));
-	add_sample(k->sample, us, in, out);
+	if (index && index < SERIES_MAX)
+		sample_add(&b->known[index].sample, us, in, out);
 }
 
 static void
 sample_consumer(struct series_book *b, struct str name, uint64_t us)
 {
-	struct consumer_sample *s = map_get(&b->consumers, name);
-	unsigned bucket = histogram_bucket(us);
+	struct sample *s = map_get(&b->consumers, name);
 
 	if (!s) {
 		if (b->consumers.count >= CONSUMERS_MOST)
 			return;
-		s = ARENA_NEW(&b->arena, struct consumer_sample);
+		s = ARENA_NEW(&b->arena, struct sample);
 		map_put(&b->consumers, &b->arena, arena_str(&b->arena, name), s);
 	}
-	if (s->looked >= UINT16_MAX)
-		return;
-	s->looked++;
-	s->us += us;
-	s->histogram[bucket]++;
+	sample_add(s, us, 0, 0);
 }
 
 void
@@ -157,16 +141,16 @@ series_record(struct series_book *b, const struct record *r)
 void
 series_consumer(struct series_book *b, struct str consumer, struct rollup_sum *sum)
 {
-	struct consumer_sample *s = map_get(&b->consumers, consumer);
+	struct sample *s = map_get(&b->consumers, consumer);
 
 	if (!s || !s->looked)
 		return;
 	sum->us = (uint64_t)((double)s->us / (double)s->looked * (double)sum->requests);
-	for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++)
-		sum->histogram[i] = s->histogram[i];
+	memset(sum->histogram, 0, sizeof(sum->histogram));
+	sample_spread(s, sum->histogram);
 	/* Lost with a transaction that fails: it is a sample, and the next one brings
 	 * more. */
-	memset(s, 0, sizeof(*s));
+	sample_reset(s);
 }
 
 /* ---- booking */
@@ -224,13 +208,11 @@ make_rollup(struct series_book *b, uint32_t i, const struct totals *now,
 	/* Of itself a service counts only the time inside the gateway. */
 	if (b->stats->names[i].kind != SERIES_SERVICE)
 		r->us = above(now->us, k->booked.us);
-	else if (k->sample)
-		r->us = (uint64_t)((double)k->sample->us * factor);
-	if (k->sample) {
-		memcpy(r->histogram, k->sample->histogram, sizeof(r->histogram));
-		r->in = (uint64_t)((double)k->sample->in * factor);
-		r->out = (uint64_t)((double)k->sample->out * factor);
-	}
+	else
+		r->us = (uint64_t)((double)k->sample.us * factor);
+	sample_spread(&k->sample, r->histogram);
+	r->in = (uint64_t)((double)k->sample.in * factor);
+	r->out = (uint64_t)((double)k->sample.out * factor);
 }
 
 static int
@@ -271,7 +253,7 @@ series_book(struct series_book *b, struct store *store)
 
 	b->pending = false;
 	for (uint32_t i = 1; i < count; i++)
-		busy += b->known[i].sample != NULL;
+		busy += b->known[i].sample.looked != 0;
 	for (uint32_t i = 1; i < count; i++) {
 		struct totals now;
 
@@ -284,7 +266,7 @@ series_book(struct series_book *b, struct store *store)
 		if (know(b, store, i) < 0)
 			return -1;
 		if (now.requests == b->known[i].booked.requests &&
-		    now.failed == b->known[i].booked.failed && !b->known[i].sample)
+		    now.failed == b->known[i].booked.failed && !b->known[i].sample.looked)
 			continue;
 		if (!is_due(b, i, busy)) {
 			b->pending = true;
@@ -312,14 +294,11 @@ series_done(struct series_book *b)
 		struct series_known *k = &b->known[b->changed[i].index];
 
 		k->booked = b->changed[i].now;
-		free(k->sample);
-		k->sample = NULL;
+		sample_reset(&k->sample);
 	}
 	b->nchanged = 0;
-	if (b->consumers.count >= CONSUMERS_MOST) {
-		arena_reset(&b->arena);
-		b->consumers = (struct map){ 0 };
-	}
+	if (b->consumers.count >= CONSUMERS_MOST)
+		forget_consumers(b);
 }
 
 void

@@ -59,11 +59,7 @@ gather(const struct ledger *l, struct consumer **all)
 	size_t n = 0, room = 0, out = 0;
 
 	*all = NULL;
-	for (int64_t i = 0; i < (int64_t)l->count; i++) {
-		struct str name = ledger_name(l, i);
-
-		if (!name.len)
-			continue;
+	LEDGER_EACH (l, i) {
 		if (n == room) {
 			struct consumer *more = realloc(
 				*all, (room ? room *= 2 : (room = 64)) * sizeof(**all));
@@ -73,7 +69,7 @@ gather(const struct ledger *l, struct consumer **all)
 			*all = more;
 		}
 		memset(&(*all)[n], 0, sizeof(**all));
-		take(&(*all)[n++], name, ledger_value(l, i));
+		take(&(*all)[n++], ledger_name(l, i), ledger_value(l, i));
 	}
 	if (n)
 		qsort(*all, n, sizeof(**all), by_name);

@@ -2,7 +2,8 @@ libkeeper_a_SOURCES = master/keeper/keeper.c master/keeper/keeper.h master/keepe
 libkeeper_a_SOURCES += master/keeper/state.c \
 	master/keeper/collect.c master/keeper/collect.h master/keeper/collect_meters.c \
 	master/keeper/collect_journal.c master/keeper/collect_retire.c \
-	master/keeper/collect_records.c master/keeper/collect_series.c
+	master/keeper/collect_records.c master/keeper/collect_series.c master/keeper/sample.c \
+	master/keeper/sample.h
 libkeeper_a_SOURCES += master/keeper/admin.c master/keeper/admin.h \
 	master/keeper/admin_access.c master/keeper/admin_http.c \
 	master/keeper/api.c master/keeper/api.h master/keeper/api.def \

@@ -159,11 +159,9 @@ keep(void)
 static void
 sum_meters(uint64_t *requests, uint64_t *bytes)
 {
-	for (int64_t i = 0; i < METERS; i++) {
+	LEDGER_EACH (&shared.meters, i) {
 		const struct meter *m = ledger_value(&shared.meters, i);
 
-		if (!ledger_name(&shared.meters, i).len)
-			continue;
 		*requests += m->of[1].requests;
 		*bytes += m->of[1].out;
 	}
