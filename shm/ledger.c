@@ -202,10 +202,25 @@ int64_t
 ledger_look(const struct ledger *l, struct siphash key)
 {
 	uint64_t n = set_of(l, key);
+	const struct ledger_set *s = &l->sets[n];
 	union word seen;
-	int at = find(&l->sets[n], key, &seen, NULL);
+	int at = find(s, key, &seen, NULL);
 
-	return at < 0 ? -1 : (int64_t)(n * LEDGER_A_SET) + at;
+	if (at < 0 || (seen.tag & MARK) ||
+	    !__atomic_load_n(&s->place[at].named, __ATOMIC_ACQUIRE))
+		return -1;
+	return (int64_t)(n * LEDGER_A_SET) + at;
+}
+
+/* Most keys lie where they look first. */
+void
+ledger_prefetch(const struct ledger *l, struct siphash key)
+{
+	uint64_t n = set_of(l, key);
+	unsigned at = first_of(key) % LEDGER_A_SET;
+
+	__builtin_prefetch(&l->sets[n].place[at], 0);
+	__builtin_prefetch(ledger_value(l, (int64_t)(n * LEDGER_A_SET) + at), 1);
 }
 
 int64_t

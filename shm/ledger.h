@@ -53,8 +53,10 @@ struct siphash ledger_key(const struct ledger *, struct str name);
 
 /* The entry of a key, found or inserted, any mark taken off; -1: its set is full. */
 int64_t ledger_take(struct ledger *, struct siphash key, struct str name);
-/* The entry, or -1; changes nothing. */
+/* The same for one that is there and needs nothing done: else -1. Changes nothing. */
 int64_t ledger_look(const struct ledger *, struct siphash key);
+/* Its memory is brought near. */
+void ledger_prefetch(const struct ledger *, struct siphash key);
 
 static inline void *
 ledger_value(const struct ledger *l, int64_t entry)

@@ -48,16 +48,29 @@ meter_name(char buf[static LEDGER_NAME], struct str consumer, struct str service
 	return (struct str){ buf, n + 1 + m };
 }
 
-bool
-meters_add(struct ledger *l, struct str consumer, struct str service, unsigned status,
-	   uint64_t in, uint64_t out)
+struct siphash
+meters_key(const struct ledger *l, struct str consumer, struct str service)
 {
 	char buf[LEDGER_NAME];
-	struct str name = meter_name(buf, consumer, service);
-	int64_t entry = ledger_take(l, ledger_key(l, name), name);
+	struct siphash key = ledger_key(l, meter_name(buf, consumer, service));
+
+	ledger_prefetch(l, key);
+	return key;
+}
+
+bool
+meters_add(struct ledger *l, struct siphash key, struct str consumer, struct str service,
+	   unsigned status, uint64_t in, uint64_t out)
+{
+	int64_t entry = ledger_look(l, key);
 	unsigned class = meter_class(status);
 	struct meter *m;
 
+	if (entry < 0) {
+		char buf[LEDGER_NAME];
+
+		entry = ledger_take(l, key, meter_name(buf, consumer, service));
+	}
 	if (entry < 0)
 		return false;
 	m = ledger_value(l, entry);

@@ -25,8 +25,12 @@ int meters_find(struct ledger *, const struct region *);        /* read-only */
 /* 1xx and no answer: 0; 2xx: 1 … 5xx: 4. */
 unsigned meter_class(unsigned status);
 
-/* false: there was no room for a new meter (count it, say it). Consumer at most 64 bytes, service 94. */
-bool meters_add(struct ledger *, struct str consumer, struct str service, unsigned status, uint64_t in, uint64_t out);
+/* Where a meter is to be found. Consumer at most 64 bytes, service 94. Who asks some time before it adds finds the
+ * memory near. */
+struct siphash meters_key(const struct ledger *, struct str consumer, struct str service);
+/* false: there was no room for a new meter (count it, say it). */
+bool meters_add(struct ledger *, struct siphash key, struct str consumer, struct str service, unsigned status,
+		uint64_t in, uint64_t out);
 
 /* Splits the name of an entry. */
 void meter_split(struct str name, struct str *consumer, struct str *service);

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 
 #include "worker/channel.h"
+#include "worker/exchange/directory.h"
 #include "worker/serve.h"
 
 struct mapped {
@@ -52,6 +53,7 @@ release(struct generation *g)
 
 	unbind(g);
 	list_remove(&g->link);
+	directory_forget(g->worker->directory);
 	generation_unmap(p->at, p->size);
 	if (!g->worker->single)
 		channel_send(g->worker->channel.fd, &m, -1);

@@ -159,14 +159,21 @@ do_inflight(uint32_t n)
 	return used;
 }
 
+static bool
+add_meter(struct str consumer)
+{
+	struct siphash key = meters_key(&shared.meters, consumer, STR("orders"));
+
+	return meters_add(&shared.meters, key, consumer, STR("orders"), 200, 0, 1234);
+}
+
 static uint64_t
 do_meters(uint32_t n)
 {
 	uint64_t ok = 0;
 
 	for (uint32_t i = 0; i < n; i++)
-		ok += meters_add(&shared.meters, names[i % FEW], STR("orders"), 200, 0,
-				 1234);
+		ok += add_meter(names[i % FEW]);
 	return ok;
 }
 

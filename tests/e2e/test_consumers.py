@@ -190,6 +190,27 @@ def test_a_consumer_of_a_file_is_changed_there(gw):
     every_worker(gw, FILE_KEY, 200)
 
 
+def test_a_key_changes_hands_with_every_reload(gateway):
+    """What a worker remembers of a key is of one configuration, also when another comes to lie where that was."""
+    def conf(owner):
+        names = {"key": "ada", "other": "bob"} if owner == "ada" else {"key": "bob", "other": "ada"}
+        people = "".join("%s: { keys = [ \"sha256:%s\" ]; }; " % (name, hashlib.sha256(key.encode()).hexdigest())
+                         for key, name in names.items())
+        return config(workers=1, head="consumers: { %s};" % people, service='policies = [ "who", "tell" ];',
+                      policies='who: { type = "api-key"; header = "x-api-key"; };'
+                               'tell: { type = "headers"; response: { set: { X-Consumer = "{consumer}"; }; }; };',
+                      routes='{ name = "r"; match = "* /*"; respond = 200; }')
+    g = gateway(conf("ada"))
+    for turn in range(24):
+        owner = "bob" if turn % 2 else "ada"
+        if turn:
+            g.reload(conf(owner))
+        wait_for(lambda: g.get("/", headers=[("x-api-key", "key")]).get("x-consumer") == owner, "turn %d" % turn, 5 * SCALE)
+        # A connection of the new configuration, again and again: nobody else, not once.
+        for _ in range(5):
+            assert g.get("/", headers=[("x-api-key", "key")]).get("x-consumer") == owner, turn
+
+
 def test_removed(gw):
     add(gw)
     k = new_key(gw, "acme")

@@ -308,20 +308,31 @@ of_store(struct directory *d, const struct conf_model *m, const struct digest *k
 }
 
 void
+directory_forget(struct directory *d)
+{
+	digests_void(d->digests);
+}
+
+void
 directory_find(struct directory *d, const struct conf_model *m, struct str key,
 	       int64_t wall_ms, struct arena *arena, struct directory_answer *a)
 {
-	struct digest digest = digests_of(d->digests, key);
-	const struct conf_consumer *c = conf_key_find(&m->consumers, &digest);
+	struct remembered *r = digests_of(d->digests, key);
+	const struct conf_consumer *c;
 
+	if (r->in != m) {
+		r->found = conf_key_find(&m->consumers, &r->digest);
+		r->in = m;
+	}
+	c = r->found;
 	*a = (struct directory_answer){ .verdict = DIRECTORY_FOUND };
 	if (!c) {
-		of_store(d, m, &digest, wall_ms, arena, a);
+		of_store(d, m, &r->digest, wall_ms, arena, a);
 		return;
 	}
 	a->consumer = c->name;
-	a->key_id = key_id(&digest, arena);
+	a->key_id = key_id(&r->digest, arena);
 	a->plan = c->plan;
 	if (atomic_load_explicit(&d->shared->control->overrides, memory_order_acquire))
-		a->verdict = overridden(d, c, &digest, wall_ms);
+		a->verdict = overridden(d, c, &r->digest, wall_ms);
 }

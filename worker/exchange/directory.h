@@ -30,6 +30,9 @@ struct directory_answer {               /* all of it lives as long as the arena 
 struct directory *directory_new(struct str statedir, struct shared *);
 void directory_free(struct directory *);
 
+/* A model is about to go: what was found in it is not remembered. */
+void directory_forget(struct directory *);
+
 /* `key`: as the client sent it. */
 void directory_find(struct directory *, const struct conf_model *, struct str key, int64_t wall_ms, struct arena *,
 		    struct directory_answer *);

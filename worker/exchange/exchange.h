@@ -10,6 +10,7 @@
 #define EXCHANGE_EXCHANGE_H
 
 #include "base/arena.h"
+#include "base/siphash.h"
 #include "shm/records.h"
 #include "worker/http/stream.h"
 #include "worker/net/addr.h"
@@ -59,6 +60,7 @@ struct exchange {
 	const struct links *links;      /* chain in force */
 	void *states;                   /* of all its policies */
 	struct str consumer;            /* known by an identifying policy; else empty */
+	struct siphash meter;           /* where it is metered; all 0: not worked out yet */
 	const struct conf_plan *plan;   /* of the consumer; NULL: none */
 	struct str key_id;              /* of the API key it came with; empty: none */
 	enum fault fault;               /* what went wrong; the reason of the answer */

@@ -54,15 +54,31 @@ count_service(struct stats_series *s, const struct exchange *x, unsigned class)
 	s->bucket[series_bucket(us)]++;
 }
 
+static struct str
+service_of(const struct exchange *x)
+{
+	return x->match.service ? x->match.service->conf->name : STR_NONE;
+}
+
+void
+exchange_meter(struct exchange *x)
+{
+	struct ledger *meters = &x->worker->shared->meters;
+
+	if (x->consumer.len)
+		x->meter = meters_key(meters, x->consumer, service_of(x));
+}
+
 /* Exactly what bills are made of. */
 static void
 meter(struct exchange *x)
 {
 	struct shared *s = x->worker->shared;
-	struct str service = x->match.service ? x->match.service->conf->name : STR_NONE;
 
-	if (!meters_add(&s->meters, x->consumer, service, x->status, x->bytes_in,
-			x->bytes_out))
+	if (!(x->meter.low | x->meter.high))
+		exchange_meter(x);
+	if (!meters_add(&s->meters, x->meter, x->consumer, service_of(x), x->status,
+			x->bytes_in, x->bytes_out))
 		atomic_fetch_add_explicit(&s->control->meters_other, 1,
 					  memory_order_relaxed);
 }

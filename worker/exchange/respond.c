@@ -29,6 +29,7 @@ step_respond(struct exchange *x)
 
 	if (x->tunnel)
 		x->response.upgrade = true;
+	exchange_meter(x);
 	policies_back(x);
 	x->status = x->response.status;
 	/* A request that its upstream wants no more of is not read to its end. */
@@ -125,6 +126,7 @@ step_answer(struct exchange *x)
 		forward_drop(x, x->fault ? x->fault : FAULT_INTERNAL);
 	if (unread(x))
 		x->close_client = true;
+	exchange_meter(x);
 	policies_back(x);
 	x->status = x->response.status;
 	end = x->request.method == METHOD_HEAD || !x->answer.len;

@@ -37,6 +37,9 @@ void exchange_run(struct exchange *);
 /* Sets the step and runs, unless it is running already: then that loop goes on with it. */
 void exchange_go(struct exchange *, enum step);
 
+/* Its meter is about to be read: works out which, if it has one. */
+void exchange_meter(struct exchange *);
+
 /* The attempt failed before anything was sent to the client: retries or answers. */
 void forward_failed(struct exchange *, enum fault, int error);
 /* Gives the upstream connection up because of this. */

@@ -279,6 +279,7 @@ template_pairs_parse(struct conf_load *load, const struct conf_node *node,
 		const struct conf_node *child = conf_child(node, i);
 
 		pairs->at[i].key = arena_str(conf_arena(load), conf_name_of(child));
+		pairs->at[i].token = (uint8_t)token_of(pairs->at[i].key);
 		pairs->at[i].key_where = conf_name_where(child);
 		if (template_parse(load, child, STR_NONE, w, &pairs->at[i].value) < 0)
 			rc = -1;
@@ -297,6 +298,12 @@ template_piece(const struct template *t, uint32_t i, struct exchange *x)
 	return (struct template_piece){ .value = p->row->get(x, p->text, p->token),
 					.name = p->text,
 					.kind = p->row->kind };
+}
+
+enum template_kind
+template_kind(const struct template *t)
+{
+	return t->n == 1 && t->parts[0].row ? t->parts[0].row->kind : TEMPLATE_LITERAL;
 }
 
 /* What stays as it is. Values that come from a URI keep all that may stand in one (RFC

@@ -53,6 +53,9 @@ struct template_piece {
 struct template_piece
 template_piece(const struct template *, uint32_t part, struct exchange *);
 
+/* Of what kind it is, if it is one name alone; else TEMPLATE_LITERAL. */
+enum template_kind template_kind(const struct template *);
+
 /* For CONF_VIA rows: fills a `const struct template *`. */
 conf_parse_fn template_parse;
 
@@ -61,6 +64,7 @@ conf_parse_fn template_pairs_parse;
 
 struct template_pair {
 	struct str key;
+	uint8_t token;                  /* enum token of the key, as the name of a header */
 	struct where key_where;
 	const struct template *value;
 };

@@ -181,7 +181,7 @@ h1_lines_parse(struct h1_lines *l, struct headers *h, const char *p, const char 
 	}
 	h->n = n;
 	h->known = known;
-	l->twice = twice;
+	h->twice = twice;
 	if (p == end)
 		return whole ? p : NULL;
 	if (*p != '\r' || end - p < 2)

@@ -7,7 +7,6 @@
 
 struct h1_lines {
 	enum fault fault;               /* in the words of requests */
-	uint64_t twice;                 /* bit 1 << token: more than one such line */
 	uint32_t last[TOKEN_COUNT];     /* index of the last such line, where headers.known says so */
 };
 
@@ -29,11 +28,5 @@ struct h1_options {
 /* Reads all Connection lines and marks the lines that they name as hop-by-hop; Host and framing are
  * none of theirs. False: it names more than anyone has a use for. */
 bool h1_lines_connection(struct headers *, struct h1_options *);
-
-static inline bool
-h1_lines_twice(const struct h1_lines *l, enum token t)
-{
-	return l->twice >> t & 1;
-}
 
 #endif

@@ -233,7 +233,7 @@ check_host(struct msg *m, const struct h1_lines *l)
 	if (!headers_has(&m->headers, TOKEN_HOST))
 		return m->minor ? FAULT_BAD_HOST : FAULT_NONE;
 	value = m->headers.at[l->last[TOKEN_HOST]].value;
-	if (h1_lines_twice(l, TOKEN_HOST))
+	if (headers_many(&m->headers, TOKEN_HOST))
 		return FAULT_BAD_HOST;
 	if (!plain_authority(value, m->target.at, &host, &port) &&
 	    (!uri_authority(value, &host, &port) || !host.len))
@@ -302,7 +302,7 @@ request_framing(struct msg *m, const struct h1_lines *l)
 		return FAULT_LENGTH_AND_CODING;
 	if (m->headers.known & bit_coding) {
 		h = &m->headers.at[l->last[TOKEN_TRANSFER_ENCODING]];
-		if (h1_lines_twice(l, TOKEN_TRANSFER_ENCODING) || !tight(h) ||
+		if (headers_many(&m->headers, TOKEN_TRANSFER_ENCODING) || !tight(h) ||
 		    m->minor == 0)
 			return FAULT_BAD_CODING;
 		if (!str_caseeq(h->value, STR("chunked")))
@@ -312,7 +312,7 @@ request_framing(struct msg *m, const struct h1_lines *l)
 		return FAULT_NONE;
 	}
 	h = &m->headers.at[l->last[TOKEN_CONTENT_LENGTH]];
-	if (h1_lines_twice(l, TOKEN_CONTENT_LENGTH) || !tight(h) ||
+	if (headers_many(&m->headers, TOKEN_CONTENT_LENGTH) || !tight(h) ||
 	    !parse_length(h->value, &m->length))
 		return FAULT_BAD_LENGTH;
 	m->body = BODY_LENGTH;
@@ -331,14 +331,14 @@ response_framing(struct msg *m, const struct h1_lines *l, enum method method)
 	if (known & bit_coding) {
 		if (known & bit_length)
 			return FAULT_BAD_RESPONSE_LENGTH;
-		if (h1_lines_twice(l, TOKEN_TRANSFER_ENCODING) || m->minor == 0 ||
+		if (headers_many(&m->headers, TOKEN_TRANSFER_ENCODING) || m->minor == 0 ||
 		    !str_caseeq(m->headers.at[l->last[TOKEN_TRANSFER_ENCODING]].value,
 				STR("chunked")))
 			return FAULT_RESPONSE_CODING;
 		if (!no_body)
 			m->body = BODY_CHUNKED;
 	} else if (known & bit_length) {
-		if (h1_lines_twice(l, TOKEN_CONTENT_LENGTH) ||
+		if (headers_many(&m->headers, TOKEN_CONTENT_LENGTH) ||
 		    !parse_length(m->headers.at[l->last[TOKEN_CONTENT_LENGTH]].value,
 				  &m->length))
 			return FAULT_BAD_RESPONSE_LENGTH;
@@ -357,7 +357,7 @@ decide_upgrade(struct msg *m, const struct h1_lines *l)
 {
 	struct str value = m->headers.at[l->last[TOKEN_UPGRADE]].value, rest = value, one;
 
-	if (m->minor == 0 || h1_lines_twice(l, TOKEN_UPGRADE) || !value.len ||
+	if (m->minor == 0 || headers_many(&m->headers, TOKEN_UPGRADE) || !value.len ||
 	    m->body == BODY_CHUNKED || m->length)
 		return;
 	for (size_t i = 0; i < value.len; i++)
@@ -377,7 +377,7 @@ read_connection(struct msg *m, const struct h1_lines *l, struct h1_options *o)
 	struct str value = m->headers.at[l->last[TOKEN_CONNECTION]].value;
 
 	*o = (struct h1_options){ 0 };
-	if (!h1_lines_twice(l, TOKEN_CONNECTION)) {     /* the usual ones */
+	if (!headers_many(&m->headers, TOKEN_CONNECTION)) {     /* the usual ones */
 		o->keep_alive = value.len == 10 && token_of(value) == TOKEN_KEEP_ALIVE;
 		o->close = value.len == 5 && str_caseeq(value, STR("close"));
 		if (o->keep_alive || o->close)

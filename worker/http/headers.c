@@ -5,6 +5,8 @@ enum { FIRST_ROOM = 32 };
 static struct header *
 find_from(const struct headers *h, uint32_t i, enum token t, struct str name)
 {
+	if (!headers_has(h, t))
+		return NULL;
 	for (; i < h->n; i++) {
 		struct header *at = &h->at[i];
 
@@ -30,7 +32,9 @@ headers_get(const struct headers *h, enum token t)
 struct header *
 headers_next(const struct headers *h, const struct header *at)
 {
-	return find_from(h, (uint32_t)(at - h->at) + 1, at->token, at->name);
+	return headers_many(h, at->token)
+		       ? find_from(h, (uint32_t)(at - h->at) + 1, at->token, at->name)
+		       : NULL;
 }
 
 struct header *
@@ -63,6 +67,7 @@ add(struct headers *h, struct arena *a, enum token t, struct str name, struct st
 		.token = (uint8_t)t,
 		.hop = token_flags[t] & TOKEN_HOP,
 	};
+	h->twice |= h->known & (uint64_t)1 << t;
 	h->known |= (uint64_t)1 << t;
 	return at;
 }
@@ -99,13 +104,12 @@ headers_add_line(struct headers *h, struct arena *a, enum token t, struct str va
 }
 
 /* The first line is changed in its place, further ones go. */
-static void
-set(struct headers *h, struct arena *a, enum token t, struct str name, struct str value)
+void
+headers_set_as(struct headers *h, struct arena *a, enum token t, struct str name,
+	       struct str value)
 {
-	struct header *first = NULL;
+	struct header *first = find_from(h, 0, t, name);
 
-	if (t == TOKEN_OTHER || headers_has(h, t))
-		first = find_from(h, 0, t, name);
 	if (!first) {
 		add(h, a, t, name, value);
 		return;
@@ -121,13 +125,13 @@ set(struct headers *h, struct arena *a, enum token t, struct str name, struct st
 void
 headers_set(struct headers *h, struct arena *a, struct str name, struct str value)
 {
-	set(h, a, token_of(name), name, value);
+	headers_set_as(h, a, token_of(name), name, value);
 }
 
 void
 headers_set_token(struct headers *h, struct arena *a, enum token t, struct str value)
 {
-	set(h, a, t, token_name[t], value);
+	headers_set_as(h, a, t, token_name[t], value);
 }
 
 static int
@@ -135,8 +139,6 @@ drop(struct headers *h, enum token t, struct str name)
 {
 	int n = 0;
 
-	if (t != TOKEN_OTHER && !headers_has(h, t))
-		return 0;
 	for (struct header *at = find_from(h, 0, t, name); at; at = headers_next(h, at)) {
 		at->gone = true;
 		n++;

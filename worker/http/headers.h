@@ -21,13 +21,20 @@ struct headers {
 	struct header *at;
 	uint32_t n, room;
 	uint32_t bytes;                 /* at least as many as all lines take */
-	uint64_t known;                 /* bit 1 << token: there is (or was) such a line */
+	uint64_t known;                 /* bit 1 << token: there is (or was) such a line … */
+	uint64_t twice;                 /* … more than one */
 };
 
 static inline bool
 headers_has(const struct headers *h, enum token t)
 {
 	return h->known >> t & 1;
+}
+
+static inline bool
+headers_many(const struct headers *h, enum token t)
+{
+	return h->twice >> t & 1;
 }
 
 /* The first line with that token, or NULL. */
@@ -45,6 +52,8 @@ struct header *headers_add_token(struct headers *, struct arena *, enum token, s
 struct header *headers_add_line(struct headers *, struct arena *, enum token, struct str value);
 /* Replaces all lines of that name by one. */
 void headers_set(struct headers *, struct arena *, struct str name, struct str value);
+/* The same for who knows the token of the name. */
+void headers_set_as(struct headers *, struct arena *, enum token, struct str name, struct str value);
 void headers_set_token(struct headers *, struct arena *, enum token, struct str value);
 /* Removes all lines of that name; how many there were. */
 int headers_remove(struct headers *, struct str name);

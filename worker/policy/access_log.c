@@ -15,6 +15,8 @@
 #include "worker/policy/lib/logline.h"
 #include "worker/policy/policies.h"
 
+enum { BETWEEN = 32 };
+
 struct access_log {
 	struct str path;
 	const struct template *format;
@@ -23,7 +25,14 @@ struct access_log {
 	/* Made by check(). */
 	void (*write)(const struct access_log *, struct logline *, struct exchange *);
 	bool json;
-	struct str *keys;               /* of fields: ',"name":' */
+	struct between *between;        /* before each field, and after the last */
+};
+
+/* What stands between two values: '","name":"', all quotes included. */
+struct between {
+	struct str text;
+	bool number;                    /* what follows is one, without quotes */
+	char room[BETWEEN];             /* the text again, if it fits */
 };
 
 static conf_parse_fn parse_path;
@@ -117,6 +126,27 @@ check_format(struct conf_load *load, struct access_log *p, struct where w)
 	return p->write ? 0 : -1;
 }
 
+static void
+make_between(struct arena *a, struct access_log *p)
+{
+	struct between *b = ARENA_NEWS(a, struct between, p->fields.n + 1);
+	const char *quote = "";
+
+	p->between = b;
+	for (size_t i = 0; i < p->fields.n; i++, b++) {
+		b->number = template_kind(p->fields.at[i].value) == TEMPLATE_NUMBER;
+		/* A name of the language needs no escapes. */
+		b->text = arena_printf(a, "%s%c\"%.*s\":%s", quote, i ? ',' : '{',
+				       STR_ARG(p->fields.at[i].key),
+				       b->number ? "" : "\"");
+		quote = b->number ? "" : "\"";
+	}
+	b->text = arena_printf(a, "%s}\n", quote);
+	for (b = p->between; b <= p->between + p->fields.n; b++)
+		if (b->text.len <= BETWEEN)
+			memcpy(b->room, b->text.at, b->text.len);
+}
+
 static int
 check(struct conf_load *load, void *self, struct where w)
 {
@@ -124,11 +154,8 @@ check(struct conf_load *load, void *self, struct where w)
 
 	if (!p->format || check_format(load, p, w) < 0)
 		return -1;
-	p->keys = ARENA_NEWS(conf_arena(load), struct str, p->fields.n);
-	/* A name of the language needs no escapes. */
-	for (size_t i = 0; i < p->fields.n; i++)
-		p->keys[i] = arena_printf(conf_arena(load), "%c\"%.*s\":", i ? ',' : '{',
-					  STR_ARG(p->fields.at[i].key));
+	if (p->fields.n)
+		make_between(conf_arena(load), p);
 	return 0;
 }
 
@@ -307,27 +334,32 @@ write_json(const struct access_log *p, struct logline *l, struct exchange *x)
 }
 
 static void
+put_between(struct logline *l, const struct between *b)
+{
+	if (b->text.len <= BETWEEN && l->end - l->at >= BETWEEN) {
+		memcpy(l->at, b->room, BETWEEN);
+		l->at += b->text.len;
+	} else {
+		logline_raw(l, b->text);
+	}
+}
+
+static void
 write_fields(const struct access_log *p, struct logline *l, struct exchange *x)
 {
 	for (size_t i = 0; i < p->fields.n; i++) {
 		const struct template *t = p->fields.at[i].value;
-		struct template_piece one = { .kind = TEMPLATE_LITERAL };
 
-		logline_raw(l, p->keys[i]);
-		if (t->n == 1)
-			one = template_piece(t, 0, x);
-		if (one.kind == TEMPLATE_NUMBER) {
-			logline_raw(l, one.value.len ? one.value : STR("null"));
-			continue;
-		}
-		logline_raw(l, STR("\""));
-		if (t->n == 1)
-			logline_piece(l, &one, false);
-		else
+		put_between(l, &p->between[i]);
+		if (p->between[i].number) {
+			struct str value = template_eval(t, x);
+
+			logline_raw(l, value.len ? value : STR("null"));
+		} else {
 			logline_template(l, t, x, false);
-		logline_raw(l, STR("\""));
+		}
 	}
-	logline_raw(l, STR("}\n"));
+	put_between(l, &p->between[p->fields.n]);
 }
 
 /* ---- text */

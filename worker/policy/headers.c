@@ -103,15 +103,16 @@ apply(struct exchange *x, const struct side *s, struct headers *h, bool request)
 		headers_remove(h, s->remove.at[i]);
 	for (size_t i = 0; i < s->set.n; i++) {
 		struct str name = s->set.at[i].key;
+		enum token token = s->set.at[i].token;
 		struct str value = str_trim(template_eval(s->set.at[i].value, x));
 
 		if (!line_is_value(value)) {
 			headers_remove(h, name);
 			ok = false;
-		} else if (request && token_of(name) == TOKEN_HOST) {
+		} else if (request && token == TOKEN_HOST) {
 			ok &= set_host(x, value);
 		} else {
-			headers_set(h, &x->arena, name, value);
+			headers_set_as(h, &x->arena, token, name, value);
 		}
 	}
 	for (size_t i = 0; i < s->add.n; i++) {

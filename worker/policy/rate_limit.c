@@ -164,10 +164,11 @@ take(struct cells *c, const struct rate_limit *p, const struct conf_rate *rate,
      uint32_t n, struct str key, struct rate_limit_state *s)
 {
 	struct siphash where[CONF_RATES];
-	uint64_t now = clock_read();
+	uint64_t now;
 
 	for (uint32_t i = 0; i < n; i++)
 		where[i] = place(c, p, &rate[i], i, key);
+	now = clock_read();
 	if (n > 1 && look(c, where, rate, n, now, s) != CELL_ADMITTED)
 		return s->answer.verdict;
 	for (uint32_t i = 0; i < n; i++) {

@@ -101,6 +101,23 @@ make_store(void)
 	return s;
 }
 
+/* Another configuration comes to lie where one was. */
+START_TEST(nothing_is_remembered_of_what_is_gone)
+{
+	struct conf_model *place;
+
+	begin();
+	place = (struct conf_model *)(uintptr_t)model;
+	ck_assert_int_eq(find("secret", 0), DIRECTORY_FOUND);
+	ck_assert_int_eq(find("secret", 0), DIRECTORY_FOUND);
+	directory_forget(fake_worker.directory);
+	memset(&place->consumers, 0, sizeof(place->consumers));
+	good();
+	ck_assert_int_ne(find("secret", 0), DIRECTORY_FOUND);
+	end();
+}
+END_TEST
+
 START_TEST(files_come_first)
 {
 	begin();
@@ -164,10 +181,11 @@ START_TEST(digests_are_those_of_their_keys)
 		for (int i = 0; i < 40000; i++) {
 			int len = snprintf(key, sizeof key, "key %d", i);
 			struct str s = { key, (size_t)len };
-			struct digest is = digests_of(d, s), wanted = sha256(s);
+			struct digest is = digests_of(d, s)->digest;
+			struct digest wanted = sha256(s);
 
 			ck_assert(digest_same(&is, &wanted));
-			is = digests_of(d, s);
+			is = digests_of(d, s)->digest;
 			ck_assert(digest_same(&is, &wanted));
 			wanted.byte[i % 32] ^= 0x10;
 			ck_assert(!digest_same(&is, &wanted));
@@ -281,6 +299,7 @@ main(void)
 	const TTest *const tests[] = {
 		files_come_first,
 		digests_are_those_of_their_keys,
+		nothing_is_remembered_of_what_is_gone,
 		then_the_store,
 		what_is_changed_holds_at_once,
 		the_store_suspends_consumers_of_files,

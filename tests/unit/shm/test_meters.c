@@ -35,6 +35,13 @@ take(struct str name)
 	return ledger_take(&meters, ledger_key(&meters, name), name);
 }
 
+static bool
+add(struct str consumer, struct str service, unsigned status, uint64_t in, uint64_t out)
+{
+	return meters_add(&meters, meters_key(&meters, consumer, service), consumer,
+			  service, status, in, out);
+}
+
 static int64_t
 look(struct str name)
 {
@@ -138,12 +145,12 @@ START_TEST(what_is_added)
 	const struct meter *m;
 	struct str consumer, service;
 
-	ck_assert(meters_add(&meters, STR("acme"), STR("orders"), 200, 5, 100));
-	ck_assert(meters_add(&meters, STR("acme"), STR("orders"), 204, 0, 7));
-	ck_assert(meters_add(&meters, STR("acme"), STR("orders"), 503, 1, 2));
-	ck_assert(meters_add(&meters, STR("acme"), STR("orders"), 0, 9, 0));
-	ck_assert(meters_add(&meters, STR("acme"), STR("other"), 429, 0, 3));
-	ck_assert(meters_add(&meters, STR_NONE, STR("orders"), 301, 0, 3));
+	ck_assert(add(STR("acme"), STR("orders"), 200, 5, 100));
+	ck_assert(add(STR("acme"), STR("orders"), 204, 0, 7));
+	ck_assert(add(STR("acme"), STR("orders"), 503, 1, 2));
+	ck_assert(add(STR("acme"), STR("orders"), 0, 9, 0));
+	ck_assert(add(STR("acme"), STR("other"), 429, 0, 3));
+	ck_assert(add(STR_NONE, STR("orders"), 301, 0, 3));
 	for (int64_t i = 0, n = 0; i < METERS; i++) {
 		struct str name = ledger_name(&meters, i);
 
@@ -182,9 +189,9 @@ START_TEST(long_names)
 
 	memset(a, 'a', sizeof(a));
 	memset(b, 'b', sizeof(b));
-	ck_assert(meters_add(&meters, (struct str){ a, 64 }, (struct str){ b, 94 }, 200,
+	ck_assert(add((struct str){ a, 64 }, (struct str){ b, 94 }, 200,
 			     0, 0));
-	ck_assert(meters_add(&meters, (struct str){ a, 200 }, (struct str){ b, 200 }, 200,
+	ck_assert(add((struct str){ a, 200 }, (struct str){ b, 200 }, 200,
 			     0, 0));
 	while (!ledger_name(&meters, i).len)
 		i++;

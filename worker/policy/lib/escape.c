@@ -39,8 +39,17 @@ copy_rest(char *out, const char *at, size_t n, size_t before)
 		memcpy(out + n - 8, &w, 8);
 		return true;
 	}
-	if (n < 4)
-		return false;
+	if (n < 4) {
+		char c[8] = { at[0], at[n / 2], at[n - 1], ' ', ' ', ' ', ' ', ' ' };
+
+		memcpy(&w, c, 8);
+		if (needs_care(w))
+			return false;
+		out[0] = c[0];
+		out[n / 2] = c[1];
+		out[n - 1] = c[2];
+		return true;
+	}
 	memcpy(&low, at, 4);
 	memcpy(&high, at + n - 4, 4);
 	if (needs_care(low | (uint64_t)high << 32))
