@@ -114,6 +114,75 @@ struct conf_consumers {
 	uint32_t *names, names_mask;    /* open addressing by str_hash(): index + 1; 0: free. NULL: nobody */
 };
 
+struct conf_file {                      /* a file whose bytes are part of the configuration */
+	struct str path;                /* as written: a path, "cred:NAME" or "file:PATH" */
+	struct where where;
+	struct str bytes;               /* empty: none */
+};
+
+struct conf_pair {
+	struct conf_file cert, key;     /* chain and key, PEM; key may be in the file of the chain */
+	struct conf_file ocsp;          /* DER, to be stapled */
+};
+
+enum conf_tls_min { CONF_TLS_12, CONF_TLS_13 };
+enum conf_client_cert { CONF_CERT_NONE, CONF_CERT_REQUEST, CONF_CERT_REQUIRE };
+enum conf_forward_cert { CONF_FORWARD_NONE, CONF_FORWARD_XFCC, CONF_FORWARD_RFC9440, CONF_FORWARD_BOTH };
+
+/* `tls` of a listener. */
+struct conf_tls {
+	struct conf_pair *pairs;        /* cert and key, or certs; the first is the default */
+	size_t npairs;
+	int min;                        /* enum conf_tls_min */
+	struct str ciphers, groups;     /* empty: ours */
+	struct conf_file client_ca, crl;
+	int client_cert;                /* enum conf_client_cert */
+	int64_t depth;
+	int forward;                    /* enum conf_forward_cert: who the client is, told to upstreams */
+	bool tickets;
+	uint64_t handshake;             /* ms until it must be done */
+	int64_t pending;                /* handshakes under way, for each worker; 0: no limit */
+	int64_t rate;                   /* a second and client address, for each worker; 0: no limit */
+};
+
+/* `tls` of an upstream. */
+struct conf_upstream_tls {
+	bool verify;
+	struct conf_file ca, client_cert, client_key;
+	struct str sni;
+	struct conf_strs pin;
+	int min;
+};
+
+enum conf_proxy { CONF_PROXY_OFF, CONF_PROXY_ACCEPT, CONF_PROXY_REQUIRE };
+enum conf_http { CONF_HTTP_11, CONF_HTTP_H2, CONF_HTTP_AUTO };
+
+/* `connect` of a listener: a forward proxy for clients that speak https_proxy. */
+struct conf_connect {
+	struct conf_strs allow;         /* "api.example.com:443", "*.example.com:443" */
+};
+
+/* `credential` of an upstream: what is sent along with every request to it. */
+enum conf_credential_type { CONF_CRED_NONE, CONF_CRED_BASIC, CONF_CRED_HEADER, CONF_CRED_BEARER, CONF_CRED_OAUTH2 };
+struct conf_credential {
+	int type;                       /* enum conf_credential_type */
+	struct where where;
+	struct str header;              /* HEADER: its name; else "authorization" */
+	struct str user;                /* BASIC */
+	struct conf_file secret;        /* password, key, token; OAUTH2: client secret. cred: and file: are read again on reload */
+	struct str client_id, scope, audience;
+	const struct conf_upstream *token_upstream;     /* OAUTH2: whom to ask … */
+	struct str token_path;          /* … there */
+	uint64_t early;                 /* ms before expiry when it is fetched anew */
+};
+
+/* `pace` of an upstream: what it says of its limits is obeyed by all workers. */
+struct conf_pace {
+	bool learn;                     /* Retry-After, RateLimit, X-RateLimit-* of its answers */
+	struct conf_rate rate;          /* besides, ours; count 0: none */
+	uint64_t wait;                  /* ms that a request may be held back for it; above: 503 */
+};
+
 struct conf_listener {
 	struct str name;
 	struct where where;
@@ -124,6 +193,11 @@ struct conf_listener {
 		trust; /* address or prefix: peers whose forwarded headers are believed */
 	int redirect;  /* 0, or 1: "https" — answer 308 to the https URL */
 	int64_t backlog;
+	const struct conf_tls *tls;     /* NULL: none */
+	bool h1, h2;                    /* versions of HTTP spoken; without tls h2 is by prior knowledge */
+	int proxy_protocol;             /* enum conf_proxy */
+	const struct conf_connect *connect;     /* NULL: CONNECT is refused */
+	struct conf_strs client_cert_from;      /* header that a trusted peer says the client's certificate in; empty: none */
 };
 
 struct conf_target {
@@ -131,6 +205,7 @@ struct conf_target {
 	struct where where;
 	struct str host; /* name or address, brackets removed; empty for unix */
 	uint16_t port;
+	bool tls;                       /* https:// */
 	struct str path;                /* of a unix socket */
 	int64_t weight;                 /* 0: no new requests */
 	uint32_t index;                 /* in its upstream */
@@ -157,6 +232,11 @@ struct conf_upstream {
 					   limit */
 		uint64_t idle_timeout;  /* ms an idle connection is kept */
 	} pool;
+	struct conf_upstream_tls tls;   /* for targets with https:// */
+	int http;                       /* enum conf_http; AUTO: by ALPN, 1.1 without TLS */
+	int proxy_protocol;             /* 0, 1 or 2: the version of the header that is sent first */
+	struct conf_credential credential;
+	struct conf_pace pace;
 };
 
 enum {

@@ -35,6 +35,8 @@ struct stream_ops {                     /* the codec does this for the exchange 
 	/* The rest of the body goes from here to `to` inside the kernel, as it is: true when that is possible. Then
 	 * on_relay() tells of progress, and on_body() comes once more, empty, at the end. May be NULL. */
 	bool (*relay)(struct stream *, struct stream *to);
+	/* stream_attach() was called: messages may come and go. */
+	void (*attach)(struct stream *);
 };
 
 struct stream_user {                    /* the exchange does this for the codec */
@@ -56,12 +58,26 @@ struct stream_user {                    /* the exchange does this for the codec 
 	void (*on_connect)(struct stream *);
 };
 
+struct conn;
+
 struct stream {
 	const struct stream_ops *ops;
+	struct conn *conn;              /* that it goes by; NULL: of no connection (an answer of our own) */
 	const struct stream_user *user;
 	void *owner;                    /* the exchange's */
 	struct arena *arena;            /* for what on_head() delivers */
 	struct msg *msg;                /* where the head that comes in is put */
 };
+
+/* Gives the stream a user, the arena for heads and the place for the next one. */
+static inline void
+stream_attach(struct stream *s, const struct stream_user *user, void *owner, struct arena *arena, struct msg *msg)
+{
+	s->user = user;
+	s->owner = owner;
+	s->arena = arena;
+	s->msg = msg;
+	s->ops->attach(s);
+}
 
 #endif

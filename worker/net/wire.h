@@ -43,9 +43,14 @@ struct wire {
 	bool shut_after;                /* SHUT_WR once all has left */
 	bool shut;                      /* done */
 	uint64_t sent;                  /* bytes that the kernel took, ever */
+	struct tls *tls;                /* NULL: none. Ours from wire_tls() on */
 };
 
-/* Takes a connected (or connecting) non-blocking socket. -1 with errno: the socket is still the caller's. */
+/* From now on by TLS, whose handshake is done: what is read is decrypted, what is sent encrypted; held bytes are
+ * encrypted ones. wire_close() frees it. */
+void wire_tls(struct wire *, struct tls *);
+
+/* Takes a connected (or connecting) non-blocking socket, which may have been in the loop as another event (hello). -1 with errno: the socket is still the caller's. */
 int wire_open(struct wire *, struct loop *, int fd, const struct wire_ops *);
 /* Sends what the outbox has, closes, drops what is held; destroy() comes after the turn. */
 void wire_close(struct wire *);

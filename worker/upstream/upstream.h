@@ -32,8 +32,12 @@ struct target {
 	struct str key;
 	struct addr addr;
 	struct str path;
-	struct list idle;               /* struct h1 by link, the most recently used first */
+	struct list idle;               /* struct conn by link, the most recently used first */
 	struct list busy;
+	struct list dials;              /* under way */
+	const struct conf_upstream *conf;       /* of the newest configuration */
+	struct tls_client *tls;         /* of the newest configuration; NULL: no TLS */
+	bool h2;                        /* by prior knowledge, or what ALPN said last */
 	uint32_t nidle, nopen;
 	uint32_t users;                 /* clusters that have it; 0: goes with its last connection */
 	uint32_t series, connect_series;
@@ -82,11 +86,22 @@ cluster_bit(const struct cluster *c, const struct member *m)
 	return 1ull << (i < 63 ? i : 63);
 }
 
-/* An idle connection to the target, the most recently used, or NULL. */
-struct h1 *pool_take(struct target *);
+/* Who waits for a stream to a target. */
+struct call {
+	struct list link;               /* of those that wait for the same connection */
+	struct dial *dial;              /* NULL: does not wait */
+	/* In a turn of its own. The stream is to be attached. */
+	void (*on_ready)(struct call *, struct stream *);
+	void (*on_fault)(struct call *, enum fault, int error);
+};
 
-/* Dials; the result comes by the stream's on_connect() or on_fault(). NULL with *fault
- * and errno when it failed at once. */
-struct h1 *connect_start(struct target *, enum fault *fault);
+/* A stream on a connection that is there: the idle one most recently used, or a h2 connection with room; or NULL. */
+struct stream *pool_take(struct target *);
+
+/* Dials: connects, says the PROXY header (`for_whom`), shakes hands, opens the codec; or, where that may become h2, joins a
+ * dial under way. -1 with *fault and errno: it failed at once. */
+int connect_start(struct target *, struct call *, const struct addr *for_whom, enum fault *fault);
+/* Waits no longer. Twice does no harm. */
+void connect_cancel(struct call *);
 
 #endif

@@ -1,0 +1,45 @@
+/* h2 — HTTP/2 (RFC 9113) on a wire, in either role, on nghttp2.
+ *
+ * One connection is one struct h2 with an nghttp2 session; each request is a struct h2_stream, a struct stream like
+ * any other. Flow control is credit: a stream's window is opened by what its reader wants, the connection's by what its
+ * streams have taken, so that a slow reader stalls its own stream only. What nghttp2 frames goes to the wire's
+ * outbox; nothing is framed while the wire holds unsent bytes.
+ *
+ * Translation leaves no hole (RFC 9113 §8): pseudo-headers become method, target, host; `cookie` lines are joined; Host
+ * must agree with :authority; connection-specific lines, upper case, control characters are refused; content-length must
+ * equal what DATA brings. Heads go through the same limits as those of h1 (h1_limits).
+ *
+ * Against floods (stated, tested): what a connection may cost is bounded by H2_STREAMS streams, one head of
+ * rules->limits.head at a time, windows of H2_WINDOW, and a budget of frames that bring nothing
+ * (H2_IDLE_FRAMES a second: SETTINGS, PING, PRIORITY, empty DATA, resets by the peer); above it GOAWAY
+ * ENHANCE_YOUR_CALM. */
+#ifndef HTTP_H2_H
+#define HTTP_H2_H
+
+#include "worker/http/conn.h"
+#include "worker/http/h1.h"
+
+enum {
+	H2_STREAMS = 128,               /* of a client at a time: SETTINGS_MAX_CONCURRENT_STREAMS */
+	H2_WINDOW = 65535,              /* a stream's first; opened by want() */
+	H2_WINDOW_CONN = 1 << 20,
+	H2_IDLE_FRAMES = 200,
+};
+
+struct h2;
+
+/* Takes a socket, with what was read of it already (the preface, perhaps; may be empty). NULL with errno: the socket is
+ * still the caller's. `rules` as for h1. Server role: the client's preface is expected. Client role: connected;
+ * ours is sent. `tls` becomes the wire's. */
+struct h2 *h2_open(struct loop *, int fd, enum conn_role, const struct conn_owner *, const struct h1_rules *,
+		   void *data, struct tls *, struct str first);
+
+static inline struct conn *
+h2_conn(struct h2 *h)
+{
+	return (struct conn *)h;
+}
+
+extern const struct stream_ops h2_ops;
+
+#endif
