@@ -120,7 +120,7 @@ struct conf_file {                      /* a file whose bytes are part of the co
 	struct str bytes;               /* empty: none */
 };
 
-struct conf_pair {
+struct conf_tls_pair {
 	struct conf_file cert, key;     /* chain and key, PEM; key may be in the file of the chain */
 	struct conf_file ocsp;          /* DER, to be stapled */
 };
@@ -131,7 +131,7 @@ enum conf_forward_cert { CONF_FORWARD_NONE, CONF_FORWARD_XFCC, CONF_FORWARD_RFC9
 
 /* `tls` of a listener. */
 struct conf_tls {
-	struct conf_pair *pairs;        /* cert and key, or certs; the first is the default */
+	struct conf_tls_pair *pairs;    /* cert and key, or certs; the first is the default */
 	size_t npairs;
 	int min;                        /* enum conf_tls_min */
 	struct str ciphers, groups;     /* empty: ours */
