@@ -53,3 +53,7 @@ check_PROGRAMS += tests/unit/base/test_crypto
 tests_unit_base_test_crypto_SOURCES = tests/unit/base/test_crypto.c
 tests_unit_base_test_crypto_LDADD = $(UNIT_LIBS_base)
 TESTS += tests/unit/base/test_crypto
+check_PROGRAMS += tests/unit/base/test_base64
+tests_unit_base_test_base64_SOURCES = tests/unit/base/test_base64.c
+tests_unit_base_test_base64_LDADD = $(UNIT_LIBS_base)
+TESTS += tests/unit/base/test_base64
