@@ -44,7 +44,9 @@ loop_add(struct loop *l, struct event *s)
 		.data.ptr = s,
 	};
 
-	return epoll_ctl(l->epoll, EPOLL_CTL_ADD, s->fd, &e);
+	if (epoll_ctl(l->epoll, EPOLL_CTL_ADD, s->fd, &e) == 0)
+		return 0;
+	return errno == EEXIST ? epoll_ctl(l->epoll, EPOLL_CTL_MOD, s->fd, &e) : -1;
 }
 
 void
@@ -58,22 +60,35 @@ loop_ready(struct loop *l, struct event *s)
 	l->ready_last = &s->next_ready;
 }
 
+static void
+to_grave(struct loop *l, struct event *s)
+{
+	s->buried = true;
+	s->fd = -1;
+	s->next_grave = l->graves;
+	l->graves = s;
+}
+
+void
+loop_release(struct loop *l, struct event *s)
+{
+	if (!s->buried)
+		to_grave(l, s);
+}
+
 void
 loop_bury(struct loop *l, struct event *s)
 {
 	if (s->buried)
 		return;
-	s->buried = true;
 	if (s->fd >= 0) {
 		/* Another process may share the file (a listening socket): closing would
 		 * not take it off. */
 		if (s->shared)
 			epoll_ctl(l->epoll, EPOLL_CTL_DEL, s->fd, NULL);
 		close(s->fd);
-		s->fd = -1;
 	}
-	s->next_grave = l->graves;
-	l->graves = s;
+	to_grave(l, s);
 }
 
 static void

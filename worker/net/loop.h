@@ -1,4 +1,4 @@
-/* loop — epoll, edge-triggered; every descriptor is registered once and never modified.
+/* loop — epoll, edge-triggered; a descriptor is registered once, and again only when another source takes it over.
  *
  * A `struct event` is what epoll knows: a descriptor and a function. Sources that still
  * have work after their turn (a budget used up, credit regained) put themselves on the
@@ -59,11 +59,15 @@ struct loop {
 int loop_init(struct loop *);
 void loop_free(struct loop *);
 
-/* Registers for EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET; -1 with errno. */
+/* Registers for EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET; -1 with errno. A descriptor that is in the loop already
+ * (loop_release) is this event's from now on, and what is ready on it is reported again. */
 int loop_add(struct loop *, struct event *);
 void loop_ready(struct loop *, struct event *);
 /* Closes the descriptor and calls destroy() after the turn. Twice does no harm. */
 void loop_bury(struct loop *, struct event *);
+/* Takes it out, leaving the descriptor open and in the loop: before the turn ends, another event must be added with it,
+ * or it must be closed. destroy() comes after the turn. */
+void loop_release(struct loop *, struct event *);
 
 /* Turns until `stop`. `wait_ms` bounds the sleep (-1: no bound). */
 void loop_run(struct loop *);
