@@ -179,6 +179,7 @@ heartbeat(struct master *m)
 		m->shared.control->generations = count_generations(m);
 		poison_tick(m->shared.poison, clock_ms());
 		shared_bury(&m->shared, getpid());
+		tickets_tick(m->shared.tickets, clock_wall_ms());
 	}
 	spawn_overdue(m);
 	status_tell(m);

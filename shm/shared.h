@@ -7,12 +7,14 @@
 #include "shm/control.h"
 #include "shm/inflight.h"
 #include "shm/meters.h"
+#include "shm/pace.h"
 #include "shm/poison.h"
 #include "shm/quotas.h"
 #include "shm/records.h"
 #include "shm/slots.h"
 #include "shm/stats.h"
 #include "shm/tally.h"
+#include "shm/tickets.h"
 
 struct shared {
 	struct region *region;
@@ -26,6 +28,8 @@ struct shared {
 	struct ledger meters;
 	struct inflight inflight;
 	struct poison *poison;
+	struct tickets *tickets;        /* of TLS sessions */
+	struct pace *pace;
 };
 
 /* -1 with errno: the region is full. */

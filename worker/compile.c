@@ -8,6 +8,7 @@
 #include "worker/exchange/links.h"
 #include "worker/exchange/trust.h"
 #include "worker/policy/policies.h"
+#include "worker/secure.h"
 #include "worker/upstream/upstream.h"
 #include "worker/worker.h"
 
@@ -156,9 +157,9 @@ name_all(const struct conf_model *m, struct image *image, struct arena *arena,
 				&targets[m->upstreams[i].targets[k].id];
 
 			t->series = intern(n, SERIES_TARGET, m->upstreams[i].name,
-					   t->key);
+					   t->name);
 			t->connect_series = intern(n, SERIES_CONNECT,
-						   m->upstreams[i].name, t->key);
+						   m->upstreams[i].name, t->name);
 		}
 }
 
@@ -207,7 +208,10 @@ worker_compile(const struct conf_model *m, struct arena *arena, struct shared *s
 	struct naming naming = { .scratch = diag->arena };
 	struct image *image = worker_image(m, arena, diag);
 
-	if (!image || dryrun_tests(image, diag) < 0)
+	if (!image)
+		return NULL;
+	secure_check(m, arena, diag);
+	if (diag->errors || dryrun_tests(image, diag) < 0)
 		return NULL;
 	if (!shared)
 		return image;

@@ -6,6 +6,7 @@
 
 #include "worker/channel.h"
 #include "worker/exchange/directory.h"
+#include "worker/secure.h"
 #include "worker/serve.h"
 
 struct mapped {
@@ -40,7 +41,9 @@ unbind(struct generation *g)
 			policy_of(c)->unbind(g->worker, g->bound[i]);
 	}
 	free(g->bound);
-	upstreams_unbind(&g->worker->upstreams, g->clusters, m->nupstreams);
+	secure_unbind(g);
+	if (g->clusters)
+		upstreams_unbind(&g->worker->upstreams, g->clusters, m->nupstreams);
 	regex_unbind(g->jit);
 }
 
@@ -115,9 +118,10 @@ generation_bind(struct worker *w, const struct image *i, uintptr_t at, size_t si
 	g->trust = i->trust;
 	g->listeners = i->listeners;
 	g->release = release;
-	g->clusters = upstreams_bind(&w->upstreams, i->model, i->targets);
+	g->clusters = upstreams_bind(&w->upstreams, i->model, i->targets, w->error);
 	g->jit = regex_bind(i->router->regexes, i->router->nregexes);
-	if (bind_policies(g, error)) {
+	*error = w->error;
+	if (!g->clusters || secure_bind(g) < 0 || bind_policies(g, error)) {
 		unbind(g);
 		free(p);
 		return NULL;

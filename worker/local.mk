@@ -1,1 +1,1 @@
-libworker_a_SOURCES = worker/generation.c worker/generation.h worker/serve.c worker/serve.h worker/compile.c worker/dryrun.c worker/dryrun.h worker/worker.c worker/channel.c worker/channel.h worker/crash.c worker/crash.h worker/worker.h
+libworker_a_SOURCES = worker/generation.c worker/generation.h worker/serve.c worker/secure.c worker/secure.h worker/serve.h worker/compile.c worker/dryrun.c worker/dryrun.h worker/worker.c worker/channel.c worker/channel.h worker/crash.c worker/crash.h worker/worker.h

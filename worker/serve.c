@@ -6,6 +6,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "worker/http/h1.h"
+#include "worker/http/h2.h"
 #include "worker/net/listen.h"
 
 enum { IDLE_GRACE_MS = 1000 };
@@ -68,30 +70,31 @@ site_leave(struct site *s)
 /* ---- connections */
 
 static bool
-on_request(struct h1 *h)
+on_request(struct conn *c, struct stream *stream)
 {
-	struct site *s = h->data;
+	struct site *s = c->data;
 	struct exchange *x;
 
-	x = exchange_begin(s->worker, s->pinned ? s->pinned : s->worker->gen, h, s->conf);
+	x = exchange_begin(s->worker, s->pinned ? s->pinned : s->worker->gen, stream, s->conf);
 	x->close_client = s->pinned != NULL;
 	return true;
 }
 
 static void
-on_cancel(struct h1 *h)
+on_cancel(struct conn *c, struct stream *stream)
 {
-	exchange_cancel(h->stream.owner);
+	(void)c;
+	exchange_cancel(stream->owner);
 }
 
 static void
-on_idle(struct h1 *h)
+on_idle(struct conn *c)
 {
-	const struct site *s = h->data;
+	const struct site *s = c->data;
 
 	/* Its answer had begun before it could say that it was the last. */
 	if (s->worker->close_idle)
-		wire_timer(&h->wire, clock_ms() + IDLE_GRACE_MS);
+		c->ops->drain(c, IDLE_GRACE_MS);
 }
 
 static void
@@ -101,17 +104,17 @@ publish(const struct worker *w)
 }
 
 static void
-on_close(struct h1 *h)
+on_close(struct conn *c)
 {
-	struct site *s = h->data;
+	struct site *s = c->data;
 
-	list_remove(&h->link);
+	list_remove(&c->link);
 	s->worker->nconns--;
 	publish(s->worker);
 	site_leave(s);
 }
 
-static const struct h1_owner owner = {
+static const struct conn_owner owner = {
 	.on_request = on_request,
 	.on_cancel = on_cancel,
 	.on_idle = on_idle,
@@ -127,25 +130,96 @@ series_of(const struct site *s)
 }
 
 static void
-on_accept(struct listen *l, int fd, const struct addr *peer)
+refused(struct site *s)
 {
-	struct site *s = l->user;
-	struct worker *w = s->worker;
-	struct h1 *h = h1_open(&w->loop, fd, H1_SERVER, &owner, &w->rules, s, false);
+	s->worker->page->count[METRIC_CONNECTIONS_REFUSED]++;
+	series_of(s)->failed++;
+}
 
-	if (!h) {
+static void
+serve(struct site *s, int fd, bool h2, const struct addr *peer, struct tls *tls,
+      struct hello_facts *facts, struct str first)
+{
+	struct worker *w = s->worker;
+	struct conn *c;
+
+	if (h2) {
+		struct h2 *h = h2_open(&w->loop, fd, CONN_SERVER, &owner, &w->rules, s, tls, first);
+
+		c = h ? h2_conn(h) : NULL;
+	} else {
+		struct h1 *h = h1_open(&w->loop, fd, CONN_SERVER, &owner, &w->rules, s, tls, first);
+
+		c = h ? &h->conn : NULL;
+	}
+	if (!c) {
+		tls_free(tls);
+		hello_facts_free(facts);
 		close(fd);
-		w->page->count[METRIC_CONNECTIONS_REFUSED]++;
-		series_of(s)->failed++;
+		refused(s);
 		return;
 	}
-	h->peer = *peer;
-	list_insert(&w->conns, &h->link);
+	c->peer = *peer;
+	c->facts = facts;
+	list_insert(&w->conns, &c->link);
 	s->connections++;
 	w->nconns++;
 	publish(w);
 	w->page->count[METRIC_CONNECTIONS]++;
 	series_of(s)->requests++;
+}
+
+/* ---- what comes before HTTP. A reload may take the site away meanwhile: it is kept by
+ * `connections`. */
+
+static void
+site_left(struct site *s)
+{
+	s->worker->nhellos--;
+	site_leave(s);
+}
+
+static void
+hello_done(void *to, int fd, bool h2, const struct addr *peer, struct tls *tls,
+	   struct hello_facts *facts, struct str first)
+{
+	struct site *s = to;
+
+	serve(s, fd, h2, peer, tls, facts, first);
+	site_left(s);
+}
+
+static void
+hello_fault(void *to, const struct addr *peer, enum hello_fault f, enum tls_fault why,
+	    struct str detail)
+{
+	struct site *s = to;
+
+	(void)peer, (void)why, (void)detail, (void)f;
+	refused(s);
+	site_left(s);
+}
+
+static const struct hello_ops hello_ops = { .on_done = hello_done, .on_fault = hello_fault };
+
+static void
+on_accept(struct listen *l, int fd, const struct addr *peer)
+{
+	struct site *s = l->user;
+	struct worker *w = s->worker;
+
+	if (s->plain) {
+		serve(s, fd, false, peer, NULL, NULL, STR_NONE);
+		return;
+	}
+	if ((s->most_hellos && w->nhellos >= s->most_hellos) ||
+	    hello_begin(&w->loop, fd, peer, &s->rules, &hello_ops, s, &w->hellos) < 0) {
+		close(fd);
+		refused(s);
+		return;
+	}
+	w->nhellos++;
+	s->connections++;
 }
 
 /* ---- sockets */
@@ -264,6 +338,32 @@ drop_removed(struct worker *w, const struct conf_model *m)
 	}
 }
 
+static bool
+is_trusted(void *arg, const struct addr *a)
+{
+	const struct site *s = arg;
+	const struct generation *g = s->pinned ? s->pinned : s->worker->gen;
+
+	return trust_has(&g->trust[s->conf->index], a);
+}
+
+static void
+set_rules(struct site *s, const struct generation *g)
+{
+	const struct conf_listener *c = s->conf;
+
+	s->rules = (struct hello_rules){
+		.tls = g->tls[c->index],
+		.h1 = c->h1,
+		.h2 = c->h2,
+		.proxy = c->proxy_protocol,
+		.trusted = is_trusted,
+		.deadline_ms = c->tls ? c->tls->handshake : g->model->gateway.timeouts.head,
+	};
+	s->plain = !c->tls && !c->h2 && !c->proxy_protocol;
+	s->most_hellos = c->tls ? (uint32_t)c->tls->pending : 0;
+}
+
 int
 serve_commit(struct worker *w)
 {
@@ -279,6 +379,7 @@ serve_commit(struct worker *w)
 			s = site_make(w, c->name);
 		s->conf = c;
 		site_unpin(s);
+		set_rules(s, w->gen);
 		for (size_t j = 0; j < c->nbinds; j++)
 			bad |= open_bind(w, s, c->binds[j].text);
 	}
@@ -296,13 +397,10 @@ serve_stop(struct worker *w, bool close_idle)
 	w->close_idle = close_idle;
 	for (struct list *l = w->conns.next, *next; close_idle && l != &w->conns;
 	     l = next) {
-		struct h1 *h = list_entry(l, struct h1, link);
+		struct conn *c = list_entry(l, struct conn, link);
 
 		next = l->next;
-		/* A request may be on its way: whoever is busy with a connection gets one
-		 * more answer, which says that it is the last. */
-		if (!h->active && h->rx == RX_IDLE && !h->held_len)
-			wire_timer(&h->wire, clock_ms() + IDLE_GRACE_MS);
+		c->ops->drain(c, IDLE_GRACE_MS);
 	}
 }
 
@@ -317,8 +415,12 @@ serve_cut(struct worker *w)
 
 		exchange_stop(x);
 	}
-	while (!list_empty(&w->conns))
-		h1_close(list_entry(w->conns.next, struct h1, link));
+	hello_close_all(&w->hellos);
+	while (!list_empty(&w->conns)) {
+		struct conn *c = list_entry(w->conns.next, struct conn, link);
+
+		c->ops->close(c);
+	}
 }
 
 void

@@ -14,6 +14,9 @@ struct site {
 	const struct conf_listener *conf;       /* in `pinned`, or in the current generation */
 	struct generation *pinned;      /* removed by a reload: the last that had it; else NULL */
 	uint32_t connections;
+	struct hello_rules rules;       /* of conf; not used where the first byte is HTTP/1.1 */
+	bool plain;                     /* … as here */
+	uint32_t most_hellos;           /* under way at a time; 0: no limit */
 	struct str name;
 	char text[];
 };

@@ -282,6 +282,7 @@ make(const struct worker_start *s)
 	list_init(&w->exchanges);
 	list_init(&w->rest);
 	list_init(&w->conns);
+	list_init(&w->hellos);
 	list_init(&w->logfiles);
 	list_init(&w->sites);
 	list_init(&w->listens);

@@ -73,7 +73,7 @@ local_address(const struct h1 *h)
 	socklen_t len = sizeof(s);
 	struct addr a = { .family = 0 };
 
-	if (getsockname(h->wire.event.fd, (struct sockaddr *)&s, &len) == 0)
+	if (getsockname(h->conn.wire.event.fd, (struct sockaddr *)&s, &len) == 0)
 		addr_from_sockaddr(&a, (struct sockaddr *)&s);
 	return a;
 }

@@ -210,25 +210,26 @@ renew(struct admin_conn *c)
 }
 
 static bool
-on_request(struct h1 *h)
+on_request(struct conn *conn, struct stream *s)
 {
-	struct admin_conn *c = h->data;
+	struct admin_conn *c = conn->data;
 
 	renew(c);
-	h1_attach(h, &user, c, &c->arena, &c->msg);
+	stream_attach(s, &user, c, &c->arena, &c->msg);
 	return true;
 }
 
 static void
-on_cancel(struct h1 *h)
+on_cancel(struct conn *conn, struct stream *s)
 {
-	renew(h->data);
+	(void)s;
+	renew(conn->data);
 }
 
 static void
-on_idle(struct h1 *h)
+on_idle(struct conn *conn)
 {
-	timer_clear(&((struct admin_conn *)h->data)->timer);
+	timer_clear(&((struct admin_conn *)conn->data)->timer);
 }
 
 static void
@@ -253,9 +254,9 @@ destroyed(struct event *e)
 }
 
 static void
-on_close(struct h1 *h)
+on_close(struct conn *conn)
 {
-	struct admin_conn *c = h->data;
+	struct admin_conn *c = conn->data;
 	struct loop *l = &c->admin->keeper->loop;
 
 	list_remove(&c->link);
@@ -265,7 +266,7 @@ on_close(struct h1 *h)
 	loop_bury(l, &c->grave);
 }
 
-static const struct h1_owner owner = {
+static const struct conn_owner owner = {
 	.on_request = on_request,
 	.on_cancel = on_cancel,
 	.on_idle = on_idle,
@@ -291,13 +292,14 @@ admin_accept(struct listen *l, int fd, const struct addr *peer)
 	c->timer.fire = stalled;
 	arena_init(&c->arena, NULL, 0, ARENA_MAX);
 	admin_meet(d, fd, peer, &c->peer);
-	c->h = h1_open(&a->keeper->loop, fd, H1_SERVER, &owner, &a->rules, c, false);
+	c->h = h1_open(&a->keeper->loop, fd, CONN_SERVER, &owner, &a->rules, c, NULL,
+		       STR_NONE);
 	if (!c->h) {
 		free(c);
 		close(fd);
 		return;
 	}
-	c->h->peer = *peer;
+	c->h->conn.peer = *peer;
 	list_append(&a->conns, &c->link);
 	a->nconns++;
 }

@@ -27,6 +27,7 @@ struct generation {
 	const struct trust *trust;      /* by listener index */
 	const struct listener_series *listeners;        /* by listener index */
 	struct cluster *clusters;       /* by upstream index */
+	struct tls_server **tls;        /* by listener index; NULL: none */
 	struct regex_jit *jit;
 	void **bound;                   /* by conf_policy.index: what policy.bind returned */
 	uint32_t nbound;                /* how many of them are bound */
@@ -45,7 +46,10 @@ struct worker {
 	struct list rest;               /* exchanges to be used again */
 	uint32_t nexchanges, nrest, peak;       /* peak: of nexchanges, since rest was last thinned */
 	uint64_t nconns;
-	struct list conns;              /* client connections: struct h1 by link */
+	struct list conns;              /* client connections: struct conn by link */
+	struct list hellos;             /* those that have not said what they speak */
+	uint32_t nhellos;
+	struct tls_tickets tickets;
 	struct list logfiles;           /* access logs, kept over generations */
 	struct stats_page *page;
 	struct stats_series *series;    /* by index */
@@ -75,8 +79,8 @@ generation_unref(struct generation *g)
 		g->release(g);
 }
 
-/* Begins an exchange for a request on this connection, by this generation. */
-struct exchange *exchange_begin(struct worker *, struct generation *, struct h1 *,
+/* Begins an exchange for a request on this stream of a client, by this generation. */
+struct exchange *exchange_begin(struct worker *, struct generation *, struct stream *,
 				const struct conf_listener *);
 /* As if it had not begun. */
 void exchange_cancel(struct exchange *);

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/rand.h"
 #include "worker/exchange/steps.h"
+#include "worker/http/conn.h"
 
 /* The one mutable static: the handler of a fatal signal gets no argument, and must find
  * what this process was doing. */
@@ -197,7 +198,7 @@ exchange_free_rest(struct worker *w)
 }
 
 struct exchange *
-exchange_begin(struct worker *w, struct generation *gen, struct h1 *client,
+exchange_begin(struct worker *w, struct generation *gen, struct stream *client,
 	       const struct conf_listener *listener)
 {
 	struct exchange *x = take(w);
@@ -215,15 +216,15 @@ exchange_begin(struct worker *w, struct generation *gen, struct h1 *client,
 	x->gen->refs++;
 	list_insert(&w->exchanges, &x->link);
 	x->listener = listener;
-	x->client = &client->stream;
-	x->peer = client->peer;
-	x->client_addr = client->peer;
-	x->scheme = STR("http");
+	x->client = client;
+	x->peer = client->conn->peer;
+	x->client_addr = client->conn->peer;
+	x->scheme = client->conn->wire.tls ? STR("https") : STR("http");
 	x->links = x->gen->links;
 	x->began = clock_now();
 	x->id[0] = rand_u64();
 	x->id[1] = rand_u64();
-	h1_attach(client, &exchange_client_user, x, &x->arena, &x->request);
+	stream_attach(client, &exchange_client_user, x, &x->arena, &x->request);
 	return x;
 }
 

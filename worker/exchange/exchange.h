@@ -17,6 +17,7 @@
 #include "worker/net/alarm.h"
 #include "worker/net/loop.h"
 #include "worker/route/route.h"
+#include "worker/upstream/call.h"
 
 struct worker;
 struct generation;                      /* a bound image: worker/worker.h */
@@ -25,6 +26,8 @@ struct link;
 struct conn;                            /* the client connection it came by */
 struct member;
 struct cluster;
+struct tls_info;                        /* worker/net/tls.h */
+struct filter;                          /* exchange/filter.h */
 
 enum { EXCHANGE_HOME = 6 * 1024 };      /* first piece of the arena */
 
@@ -47,6 +50,7 @@ struct exchange {
 	struct str scheme;              /* "http" or "https", as the client used it */
 	struct str client_text;         /* client_addr without port, once asked for */
 	bool trusted;                   /* the peer is in the listener's `trust` */
+	const struct tls_info *tls;     /* of the client: exchange_tls(); NULL: no TLS, no certificate */
 
 	/* What is asked (beside `request`, below). */
 	struct str host;                /* lower case, without port */
@@ -73,6 +77,10 @@ struct exchange {
 	struct cluster *cluster;
 	struct member *member;
 	struct str answer;              /* body of an answer of our own */
+	uint8_t grpc;                   /* enum grpc: exchange/grpc.h */
+	uint8_t grpc_status;            /* … that the client got + 1; 0: none, or not known */
+	const struct filter *filter;    /* that the bodies go through; NULL: none */
+	void *filter_state;
 	uint16_t status;                /* sent to the client; 0: nothing yet */
 
 	/* Times (ns of clock_now; 0: did not happen) and sizes, for logs and records. */
@@ -100,7 +108,8 @@ struct exchange {
 	struct headers trailers;        /* of the request, where they came before it could be sent */
 	bool request_end;               /* whole request received */
 	bool response_end;              /* whole response received */
-	bool connecting;
+	struct call call;               /* for a stream to the target */
+	bool connecting;                /* … it waits */
 	bool reused;                    /* the upstream connection had been used before */
 	bool fresh_only;                /* a reused one was dead: take a new one */
 	bool keeping;                   /* … even when it has been sent */

@@ -179,17 +179,6 @@ const struct stream_user exchange_client_user = {
 /* ---- the upstream: the response comes in */
 
 static void
-upstream_connect(struct stream *s)
-{
-	struct exchange *x = s->owner;
-
-	x->connecting = false;
-	x->connected = clock_now();
-	forward_connected(x, true);
-	exchange_go(x, STEP_SEND);
-}
-
-static void
 interim(struct exchange *x)
 {
 	const struct msg *m = &x->response;
@@ -338,14 +327,9 @@ static void
 upstream_fault(struct stream *s, enum fault f)
 {
 	struct exchange *x = s->owner;
-	int error = errno;
 
-	if (!x->connecting && !x->status) {
+	if (!x->status) {
 		forward_failed(x, f, 0);
-		return;
-	}
-	if (x->connecting) {
-		forward_failed(x, f, error);
 		return;
 	}
 	if (x->response_end && !x->tunnel) {
@@ -362,7 +346,6 @@ upstream_fault(struct stream *s, enum fault f)
 }
 
 const struct stream_user exchange_upstream_user = {
-	.on_connect = upstream_connect,
 	.on_head = upstream_head,
 	.on_body = upstream_body,
 	.on_trailers = upstream_trailers,

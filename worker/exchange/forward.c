@@ -114,11 +114,12 @@ forward_connected(struct exchange *x, bool made)
 void
 forward_drop(struct exchange *x, enum fault f)
 {
+	connect_cancel(&x->call);
+	x->connecting = false;
 	if (!x->upstream)
 		return;
 	x->upstream->ops->release(x->upstream, f);
 	x->upstream = NULL;
-	x->connecting = false;
 	x->upstream_blocked = false;
 }
 
@@ -175,13 +176,28 @@ forward_failed(struct exchange *x, enum fault f, int error)
 }
 
 static void
-dialled(struct exchange *x, struct h1 *h)
+take_stream(struct exchange *x, struct stream *s)
 {
-	x->connecting = !x->reused;
-	x->upstream = &h->stream;
-	h1_attach(h, &exchange_upstream_user, x, &x->arena, &x->response);
-	if (x->connecting)
-		exchange_watch(x);
+	x->upstream = s;
+	x->connected = clock_now();
+	stream_attach(s, &exchange_upstream_user, x, &x->arena, &x->response);
+}
+
+static void
+call_ready(struct call *c, struct stream *s)
+{
+	struct exchange *x = list_entry(c, struct exchange, call);
+
+	x->connecting = false;
+	forward_connected(x, true);
+	take_stream(x, s);
+	exchange_go(x, STEP_SEND);
+}
+
+static void
+call_fault(struct call *c, enum fault f, int error)
+{
+	forward_failed(list_entry(c, struct exchange, call), f, error);
 }
 
 /* Fails at once; forward_failed() sets the step that is next. */
@@ -196,7 +212,7 @@ enum step
 step_pick(struct exchange *x)
 {
 	struct member *m;
-	struct h1 *h = NULL;
+	struct stream *s = NULL;
 	enum fault f;
 
 	if (x->backing_off)
@@ -225,21 +241,23 @@ step_pick(struct exchange *x)
 	/* What was asked for and did not come in the attempt before. */
 	x->client->ops->want(x->client, 0);
 	if (!x->fresh_only)
-		h = pool_take(m->target);
-	if (h) {
+		s = pool_take(m->target);
+	if (s) {
 		x->reused = true;
-		x->connected = clock_now();
-	} else {
-		h = connect_start(m->target, &f);
+		take_stream(x, s);
+		return STEP_SEND;
 	}
-	if (!h) {
+	x->call.on_ready = call_ready;
+	x->call.on_fault = call_fault;
+	if (connect_start(m->target, &x->call, &x->client_addr, &f) < 0) {
 		int error = errno;
 
 		forward_connected(x, false);
 		return failed_now(x, f, error);
 	}
-	dialled(x, h);
-	return x->connecting ? STEP_STAY : STEP_SEND;
+	x->connecting = true;
+	exchange_watch(x);
+	return STEP_STAY;
 }
 
 enum step

@@ -1,6 +1,7 @@
 #include "worker/exchange/names.h"
 
 #include "base/clock.h"
+#include "worker/exchange/clientcert.h"
 #include "worker/exchange/context.h"
 #include "worker/exchange/links.h"
 #include "worker/http/uri.h"
@@ -140,7 +141,7 @@ exchange_upstream_name(const struct exchange *x)
 struct str
 exchange_target_name(const struct exchange *x)
 {
-	return x->member ? x->member->target->key : STR_NONE;
+	return x->member ? x->member->target->name : STR_NONE;
 }
 
 uint64_t
@@ -160,6 +161,16 @@ exchange_policy_name(const struct exchange *x)
 }
 
 GETTER(policy) { return exchange_policy_name(x); }
+
+GETTER(tls_version) { return exchange_tls(x)->version; }
+GETTER(tls_cipher) { return exchange_tls(x)->cipher; }
+GETTER(tls_sni) { return exchange_tls(x)->sni; }
+GETTER(tls_subject) { return exchange_tls(x)->subject; }
+GETTER(tls_issuer) { return exchange_tls(x)->issuer; }
+GETTER(tls_serial) { return exchange_tls(x)->serial; }
+GETTER(tls_san) { return exchange_tls(x)->san; }
+GETTER(tls_fingerprint) { return exchange_tls(x)->fingerprint; }
+GETTER(tls_verified) { return exchange_tls(x)->verified ? STR("true") : STR("false"); }
 
 #define NAME(n, k, g, h) { .name = n, .kind = TEMPLATE_##k, .get = get_##g, .help = h }
 #define WHO(n, g, h) \
@@ -207,7 +218,19 @@ const struct template_name template_names[] = {
 	NAME("duration.us", NUMBER, duration_us, "the same in microseconds"),
 	NAME("time", TEXT, time, "time now, 2026-11-21T07:27:00.123Z"),
 	LATER("claim.", "a claim of the token"),
-	LATER("tls.", "the TLS connection of the client"),
+	NAME("tls.version", TEXT, tls_version,
+	     "TLSv1.2 or TLSv1.3, of the client's connection; empty: no TLS"),
+	NAME("tls.cipher", TEXT, tls_cipher, "its cipher suite"),
+	NAME("tls.sni", TEXT, tls_sni, "the name that the client asked for in its handshake"),
+	NAME("tls.client.subject", TEXT, tls_subject,
+	     "subject of the client's certificate (RFC 2253); empty: it showed none"),
+	NAME("tls.client.issuer", TEXT, tls_issuer, "who signed the client's certificate"),
+	NAME("tls.client.serial", TEXT, tls_serial, "its serial number, hex"),
+	NAME("tls.client.san", TEXT, tls_san,
+	     "its alternative names: \"DNS:a.example, URI:spiffe://example/a\""),
+	NAME("tls.client.fingerprint", TEXT, tls_fingerprint, "its SHA-256, hex"),
+	NAME("tls.client.verified", TEXT, tls_verified,
+	     "true: it has shown a certificate, and that is good; else false"),
 	{ .name = NULL },
 };
 

@@ -14,26 +14,26 @@ enum { TURN_BYTES = 4 * LOOP_RBUF, PROBE_MS = 1000 };
 static void
 forget(struct h1 *h)
 {
-	if (h->wire.event.buried)
+	if (h->conn.wire.event.buried)
 		return;
 	h1_relay_stop(h);
 	h->active = false;
 	h->rx = RX_STOP;
-	h->owner->on_close(h);
+	h->conn.owner->on_close(&h->conn);
 }
 
 void
 h1_close(struct h1 *h)
 {
 	forget(h);
-	wire_close(&h->wire);
+	wire_close(&h->conn.wire);
 }
 
 void
 h1_abort(struct h1 *h)
 {
 	forget(h);
-	wire_abort(&h->wire);
+	wire_abort(&h->conn.wire);
 }
 
 void
@@ -74,7 +74,7 @@ server_ended(struct h1 *h, int error)
 	case RX_IDLE:
 	case RX_HEAD:
 	case RX_LINGER:
-		if (!h->wire.held.len || error)
+		if (!h->conn.wire.held.len || error)
 			h1_close(h);
 		else if (h->rx != RX_LINGER)
 			h1_linger(h);           /* it still takes an answer */
@@ -92,7 +92,7 @@ server_ended(struct h1 *h, int error)
 			 * long, ask. */
 			h->close = true;
 			if (h->active && h->tx == TX_IDLE && !h->probed)
-				wire_timer(&h->wire, clock_ms() + PROBE_MS);
+				wire_timer(&h->conn.wire, clock_ms() + PROBE_MS);
 			return;
 		}
 		break;
@@ -139,7 +139,7 @@ h1_ended(struct h1 *h, int error)
 	h->eof = true;
 	h->readable = false;
 	h->close = true;
-	if (h->role == H1_SERVER)
+	if (h->conn.role == CONN_SERVER)
 		server_ended(h, error);
 	else
 		client_ended(h, error);
@@ -154,7 +154,7 @@ wants(const struct h1 *h)
 	case RX_IDLE:
 	case RX_HEAD:
 		/* A client that takes no answers gets no further requests read. */
-		return h->role == H1_CLIENT || !h->wire.held.len;
+		return h->conn.role == CONN_CLIENT || !h->conn.wire.held.len;
 	case RX_LINGER:
 		return true;
 	case RX_LENGTH:
@@ -164,7 +164,7 @@ wants(const struct h1 *h)
 		return h->credit > 0 || h->discarding || h->relay_to;
 	case RX_DONE:
 		/* Nothing more is taken in, but the end is noticed. */
-		return h->hangup && !h->eof && h->role == H1_SERVER && !h->held_len;
+		return h->hangup && !h->eof && h->conn.role == CONN_SERVER && !h->held_len;
 	default:
 		return false;
 	}
@@ -173,7 +173,7 @@ wants(const struct h1 *h)
 static size_t
 read_size(const struct h1 *h)
 {
-	if (h->role == H1_SERVER &&
+	if (h->conn.role == CONN_SERVER &&
 	    (h->rx == RX_IDLE || h->rx == RX_HEAD || h->rx == RX_DONE))
 		return H1_HEAD_READ;
 	if (h->rx == RX_HEAD && h->large)
@@ -187,16 +187,16 @@ h1_read(struct h1 *h)
 	size_t taken = 0;
 
 	if (h->held_fresh &&
-	    (((h->rx == RX_IDLE || h->rx == RX_HEAD) && !h->wire.held.len) ||
+	    (((h->rx == RX_IDLE || h->rx == RX_HEAD) && !h->conn.wire.held.len) ||
 	     h->rx == RX_TUNNEL))
 		h1_feed_held(h);
-	while (!h->wire.event.buried && h->readable && wants(h)) {
+	while (!h->conn.wire.event.buried && h->readable && wants(h)) {
 		if (h->relay_to) {
 			h1_relay_pump(h);
 			return;
 		}
 		size_t size = read_size(h);
-		ssize_t n = wire_recv(&h->wire, size);
+		ssize_t n = wire_recv(&h->conn.wire, size);
 
 		if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
 			h->readable = errno == EINTR;
@@ -208,30 +208,13 @@ h1_read(struct h1 *h)
 		}
 		if ((size_t)n < size && !h->hangup)
 			h->readable = false;
-		h1_feed(h, (struct str){ h->wire.loop->rbuf, (size_t)n });
+		h1_feed(h, (struct str){ h->conn.wire.loop->rbuf, (size_t)n });
 		taken += (size_t)n;
 		if (taken >= TURN_BYTES && h->readable) {
-			loop_ready(h->wire.loop, &h->wire.event);
+			loop_ready(h->conn.wire.loop, &h->conn.wire.event);
 			return;
 		}
 	}
-}
-
-static void
-connected(struct h1 *h)
-{
-	int error = 0;
-	socklen_t len = sizeof(error);
-
-	getsockopt(h->wire.event.fd, SOL_SOCKET, SO_ERROR, &error, &len);
-	h->connecting = false;
-	if (!error) {
-		h->stream.user->on_connect(&h->stream);
-		return;
-	}
-	errno = error;
-	h1_fault(h, error == ECONNREFUSED || error == ENOENT ? FAULT_CONNECT_REFUSED :
-		    error == ETIMEDOUT ? FAULT_CONNECT_TIMEOUT : FAULT_CONNECT_FAILED);
 }
 
 static void
@@ -239,19 +222,12 @@ h1_event(struct wire *w, uint32_t events)
 {
 	struct h1 *h = (struct h1 *)w;
 
-	if (h->connecting) {
-		if (!(events & (EPOLLOUT | EPOLLERR | EPOLLHUP)))
-			return;
-		connected(h);
-		if (w->event.buried || h->connecting)
-			return;
-	}
 	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
 		h->readable = true;
 	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
 		h->hangup = true;
 	/* A reset while nobody reads: who is gone frees the upstream at once. */
-	if (events & EPOLLERR && h->role == H1_SERVER && h->active && !wants(h)) {
+	if (events & EPOLLERR && h->conn.role == CONN_SERVER && h->active && !wants(h)) {
 		h1_fault(h, FAULT_CLIENT_GONE);
 		return;
 	}
@@ -287,7 +263,7 @@ h1_send_error(struct wire *w, int error)
 	struct h1 *h = (struct h1 *)w;
 
 	h->close = true;
-	if (h->role == H1_SERVER) {
+	if (h->conn.role == CONN_SERVER) {
 		h1_fault(h, FAULT_CLIENT_GONE);
 		return;
 	}
@@ -304,7 +280,7 @@ h1_send_error(struct wire *w, int error)
 void
 h1_unsendable(struct h1 *h)
 {
-	if (h->role == H1_CLIENT && h->active && h->rx == RX_DONE && h->wire.error)
+	if (h->conn.role == CONN_CLIENT && h->active && h->rx == RX_DONE && h->conn.wire.error)
 		h1_fault(h, FAULT_UPSTREAM_CLOSED);
 }
 
@@ -313,10 +289,10 @@ h1_unsendable(struct h1 *h)
 static void
 server_timer(struct h1 *h)
 {
-	if (!h->active && h->wire.held.len && h->wire.sent != h->lingered) {
+	if (!h->active && h->conn.wire.held.len && h->conn.wire.sent != h->lingered) {
 		/* It is slow, but it takes its answer. */
-		h->lingered = h->wire.sent;
-		wire_timer(&h->wire, clock_ms() + (h->rx == RX_LINGER ?
+		h->lingered = h->conn.wire.sent;
+		wire_timer(&h->conn.wire, clock_ms() + (h->rx == RX_LINGER ?
 						   h->rules->linger_ms :
 						   h->rules->idle_ms));
 	} else if (h->rx == RX_LINGER) {
@@ -327,9 +303,9 @@ server_timer(struct h1 *h)
 			/* Any client must understand a 100 (RFC 9110 §15.2); one that is
 			 * gone answers with a reset. */
 			h->probed = true;
-			wire_send(&h->wire, STR("HTTP/1.1 100 Continue\r\n\r\n"));
+			wire_send(&h->conn.wire, STR("HTTP/1.1 100 Continue\r\n\r\n"));
 		}
-	} else if (h->rx == RX_HEAD && h->owner->on_request(h)) {
+	} else if (h->rx == RX_HEAD && h->conn.owner->on_request(&h->conn, &h->stream)) {
 		h->rx = RX_STOP;
 		memset(h->stream.msg, 0, sizeof(*h->stream.msg));
 		h1_fault(h, FAULT_HEAD_TIMEOUT);
@@ -343,7 +319,7 @@ h1_timer(struct wire *w)
 {
 	struct h1 *h = (struct h1 *)w;
 
-	if (h->role == H1_SERVER)
+	if (h->conn.role == CONN_SERVER)
 		server_timer(h);
 	else if (!h->active)
 		h1_close(h);
@@ -354,6 +330,7 @@ h1_destroy(struct wire *w)
 {
 	struct h1 *h = (struct h1 *)w;
 
+	hello_facts_free(h->conn.facts);
 	free(h->held);
 	free(h);
 }
@@ -366,40 +343,87 @@ static const struct wire_ops wire_ops = {
 	.destroy = h1_destroy,
 };
 
+/* ---- as a connection */
+
+static struct stream *
+conn_open(struct conn *c)
+{
+	struct h1 *h = (struct h1 *)c;
+
+	return h->active || h->close ? NULL : &h->stream;
+}
+
+static uint32_t
+conn_room(const struct conn *c)
+{
+	const struct h1 *h = (const struct h1 *)c;
+
+	return !h->active && !h->close;
+}
+
+static void
+conn_close(struct conn *c)
+{
+	h1_close((struct h1 *)c);
+}
+
+/* A request may be on its way. Whoever is busy with a connection gets one more answer,
+ * which says that it is the last. */
+static void
+conn_drain(struct conn *c, uint64_t grace_ms)
+{
+	const struct h1 *h = (const struct h1 *)c;
+
+	if (!h->active && h->rx == RX_IDLE && !h->held_len)
+		wire_timer(&c->wire, clock_ms() + grace_ms);
+}
+
+static const struct conn_ops conn_ops = {
+	.name = "1.1",
+	.open = conn_open,
+	.room = conn_room,
+	.close = conn_close,
+	.drain = conn_drain,
+};
+
 struct h1 *
-h1_open(struct loop *loop, int fd, enum h1_role role, const struct h1_owner *owner,
-	const struct h1_rules *rules, void *data, bool connecting)
+h1_open(struct loop *loop, int fd, enum conn_role role, const struct conn_owner *owner,
+	const struct h1_rules *rules, void *data, struct tls *tls, struct str first)
 {
 	struct h1 *h = calloc(1, sizeof(*h));
 
 	if (!h)
 		abort();
-	if (wire_open(&h->wire, loop, fd, &wire_ops)) {
+	if (wire_open(&h->conn.wire, loop, fd, &wire_ops)) {
 		free(h);
 		return NULL;
 	}
+	if (tls)
+		wire_tls(&h->conn.wire, tls);
+	h->conn.ops = &conn_ops;
+	h->conn.role = (uint8_t)role;
+	h->conn.owner = owner;
+	h->conn.data = data;
+	list_init(&h->conn.link);
 	h->stream.ops = &h1_ops;
-	h->role = (uint8_t)role;
-	h->owner = owner;
+	h->stream.conn = &h->conn;
 	h->rules = rules;
-	h->data = data;
-	h->connecting = connecting;
-	list_init(&h->link);
-	if (role == H1_SERVER)
-		wire_timer(&h->wire, clock_ms() + rules->head_ms);
+	if (role == CONN_SERVER)
+		wire_timer(&h->conn.wire, clock_ms() + rules->head_ms);
+	if (first.len) {
+		h1_hold(h, first, true);
+		loop_ready(loop, &h->conn.wire.event);
+	}
 	return h;
 }
 
 void
-h1_attach(struct h1 *h, const struct stream_user *user, void *owner, struct arena *arena,
-	  struct msg *msg)
+h1_attach(struct stream *s)
 {
-	h->stream.user = user;
-	h->stream.owner = owner;
-	h->stream.arena = arena;
-	h->stream.msg = msg;
+	struct h1 *h = h1_of(s);
+
 	h->active = true;
 	h->credit = 0;
-	if (h->role == H1_CLIENT)
-		timer_clear(&h->wire.timer);
+	if (h->conn.role == CONN_CLIENT)
+		timer_clear(&h->conn.wire.timer);
 }

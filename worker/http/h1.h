@@ -1,19 +1,14 @@
 /* h1 — HTTP/1.1 on a wire, in either role.
  *
- * One connection is one struct and one stream at a time. The *server role* receives requests:
- * its owner gives each a user when it begins (on_request). The *client role* receives
- * responses: its owner dials, pools and takes connections (worker/upstream). What is
+ * One connection is one struct and one stream at a time (http/conn.h). What is
  * received (rx) and what is sent (tx) are two small state machines side by side; a
  * request that follows another (pipelining) waits in `held` until its turn. */
 #ifndef HTTP_H1_H
 #define HTTP_H1_H
 
+#include "worker/http/conn.h"
 #include "worker/http/h1_parse.h"
-#include "worker/http/stream.h"
 #include "worker/net/pipe.h"
-#include "worker/net/wire.h"
-
-enum h1_role { H1_SERVER, H1_CLIENT };
 
 enum h1_rx { RX_IDLE, RX_HEAD,          /* nothing yet, or a part of a head */
 	     RX_LENGTH, RX_CHUNKED, RX_CLOSE, RX_TUNNEL,        /* in a body */
@@ -25,17 +20,6 @@ enum h1_tx { TX_IDLE, TX_LENGTH, TX_CHUNKED, TX_CLOSE, TX_TUNNEL, TX_DONE };
 
 struct h1;
 
-struct h1_owner {
-	/* Server role: a request begins: h1_attach() is to be called. false: close. */
-	bool (*on_request)(struct h1 *);
-	/* Server role: the head was not complete after all; comes again with more bytes. */
-	void (*on_cancel)(struct h1 *);
-	/* The stream was released in order: the connection can be used again. */
-	void (*on_idle)(struct h1 *);
-	/* The connection is closed: forget it (once; its memory goes after the turn). */
-	void (*on_close)(struct h1 *);
-};
-
 struct h1_rules {                       /* a worker's, of the configuration in force */
 	struct h1_limits limits;
 	uint64_t head_ms, idle_ms, linger_ms;
@@ -43,17 +27,12 @@ struct h1_rules {                       /* a worker's, of the configuration in f
 };
 
 struct h1 {
-	struct wire wire;               /* first */
+	struct conn conn;               /* first */
 	struct stream stream;
-	const struct h1_owner *owner;
 	const struct h1_rules *rules;
-	void *data;                     /* the owner's */
-	struct list link;               /* the owner's */
-	struct addr peer;
-	uint8_t role, rx, tx;
+	uint8_t rx, tx;
 	uint8_t method;                 /* of the request under way */
 	bool active;                    /* the stream has a user */
-	bool connecting;
 	bool readable;                  /* the kernel has, or may have, something */
 	bool hangup;                    /* the peer has shut its side: read up to the end */
 	bool eof;                       /* the end was read */
@@ -63,7 +42,6 @@ struct h1 {
 	bool held_fresh;                /* `held` was not looked at yet */
 	bool probed;                    /* a client that half closed was asked whether it lives */
 	bool used;                      /* had a message before */
-	bool pooled;                    /* the owner's: it is idle in a pool */
 	bool discarding;                /* the rest of a short body that nobody wants any more */
 	bool expect;                    /* the request says Expect: 100-continue */
 	bool large;                     /* the last message was long: read little with the head */
@@ -78,15 +56,12 @@ struct h1 {
 	struct h1_chunked chunked;
 };
 
-/* Takes a socket. NULL with errno: the socket is still the caller's. `connecting`: client role, connect(2) is
- * under way. */
-struct h1 *h1_open(struct loop *, int fd, enum h1_role, const struct h1_owner *, const struct h1_rules *,
-		   void *data, bool connecting);
+/* Takes a connected socket, its TLS session if it has one, and what was read already. NULL with errno: both are still the
+ * caller's. */
+struct h1 *h1_open(struct loop *, int fd, enum conn_role, const struct conn_owner *, const struct h1_rules *,
+		   void *data, struct tls *, struct str first);
 
-/* Gives the stream a user, the arena for heads and the place for the next one. */
-void h1_attach(struct h1 *, const struct stream_user *, void *owner, struct arena *, struct msg *);
-
-/* Closes a connection without an exchange (idle or just opened). */
+/* Closes a connection, whatever it is doing. */
 void h1_close(struct h1 *);
 
 static inline struct h1 *

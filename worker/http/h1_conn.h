@@ -27,6 +27,9 @@ void h1_unsendable(struct h1 *);
 /* The end of what comes in: 0, or errno. */
 void h1_ended(struct h1 *, int error);
 
+/* stream_ops.attach. */
+void h1_attach(struct stream *);
+
 /* stream_ops.relay; one turn of it; the end of those from and to this connection. */
 bool h1_relay(struct stream *from, struct stream *to);
 void h1_relay_pump(struct h1 *from);

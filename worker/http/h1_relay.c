@@ -15,17 +15,20 @@ h1_relay(struct stream *from, struct stream *to)
 	if (to->ops != &h1_ops)
 		return false;
 	b = h1_of(to);
-	if (a->relay_to || a->rx != RX_LENGTH || a->rx_left < RELAY_MIN ||
-	    b->tx != TX_LENGTH || b->tx_left != a->rx_left || b->wire.error)
+	/* The kernel would move what is encrypted. */
+	if (a->conn.wire.tls || b->conn.wire.tls)
 		return false;
-	a->pipe = pipe_take(&a->wire.loop->pipes);
+	if (a->relay_to || a->rx != RX_LENGTH || a->rx_left < RELAY_MIN ||
+	    b->tx != TX_LENGTH || b->tx_left != a->rx_left || b->conn.wire.error)
+		return false;
+	a->pipe = pipe_take(&a->conn.wire.loop->pipes);
 	if (!a->pipe)
 		return false;
 	a->relay_to = b;
 	b->relay_from = a;
 	a->large = true;
 	if (a->readable && !a->feeding)
-		loop_ready(a->wire.loop, &a->wire.event);
+		loop_ready(a->conn.wire.loop, &a->conn.wire.event);
 	return true;
 }
 
@@ -33,7 +36,7 @@ h1_relay(struct stream *from, struct stream *to)
 static void
 stop(struct h1 *from)
 {
-	pipe_give(&from->wire.loop->pipes, from->pipe);
+	pipe_give(&from->conn.wire.loop->pipes, from->pipe);
 	from->pipe = NULL;
 	from->relay_to->relay_from = NULL;
 	from->relay_to = NULL;
@@ -55,17 +58,17 @@ empty(struct h1 *a, size_t *moved)
 	struct h1 *b = a->relay_to;
 
 	while (a->pipe->held) {
-		ssize_t n = pipe_drain(a->pipe, b->wire.event.fd);
+		ssize_t n = pipe_drain(a->pipe, b->conn.wire.event.fd);
 
 		if (n <= 0) {
 			if (n < 0 && errno == EAGAIN)
 				return 0;
-			wire_fail(&b->wire, n < 0 ? errno : EPIPE);
+			wire_fail(&b->conn.wire, n < 0 ? errno : EPIPE);
 			return -1;
 		}
 		*moved += (size_t)n;
 		b->tx_left -= (uint64_t)n;
-		b->wire.sent += (uint64_t)n;
+		b->conn.wire.sent += (uint64_t)n;
 	}
 	return 1;
 }
@@ -86,14 +89,14 @@ h1_relay_pump(struct h1 *a)
 	int left = 1;
 	ssize_t n;
 
-	wire_flush(a->wire.loop);
-	if (a->relay_to->wire.held.len)
+	wire_flush(a->conn.wire.loop);
+	if (a->relay_to->conn.wire.held.len)
 		return;                         /* the head is still on its way */
 	while (moved < RELAY_TURN) {
 		left = empty(a, &moved);
 		if (left <= 0 || !a->rx_left || !a->readable)
 			break;
-		n = pipe_fill(a->pipe, a->wire.event.fd,
+		n = pipe_fill(a->pipe, a->conn.wire.event.fd,
 			      a->rx_left < PIPE_ROOM * 4 ? (size_t)a->rx_left
 							 : PIPE_ROOM * 4);
 		if (n < 0 && errno == EAGAIN) {
@@ -113,7 +116,7 @@ h1_relay_pump(struct h1 *a)
 		/* Nobody takes it any more: it is read and dropped. */
 		stop(a);
 		a->credit = a->credit > 0 ? a->credit : 1;
-		loop_ready(a->wire.loop, &a->wire.event);
+		loop_ready(a->conn.wire.loop, &a->conn.wire.event);
 		return;
 	}
 	if (moved || !left)
@@ -121,5 +124,5 @@ h1_relay_pump(struct h1 *a)
 	if (left && !a->rx_left && !a->pipe->held)
 		finish(a);
 	else if (moved >= RELAY_TURN)
-		loop_ready(a->wire.loop, &a->wire.event);
+		loop_ready(a->conn.wire.loop, &a->conn.wire.event);
 }

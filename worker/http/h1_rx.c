@@ -37,7 +37,7 @@ got_request(struct h1 *h, struct msg *m)
 {
 	bool end;
 
-	timer_clear(&h->wire.timer);
+	timer_clear(&h->conn.wire.timer);
 	h->method = m->method;
 	h->minor0 = m->minor == 0;
 	h->expect = m->expect_continue;
@@ -73,7 +73,7 @@ bad_head(struct h1 *h, enum fault fault)
 {
 	h->rx = RX_STOP;
 	h->close = true;
-	timer_clear(&h->wire.timer);
+	timer_clear(&h->conn.wire.timer);
 	h1_fault(h, fault);
 }
 
@@ -83,7 +83,7 @@ parse(struct h1 *h, struct str buf, enum fault *fault)
 	struct stream *s = &h->stream;
 	const struct h1_limits *l = &h->rules->limits;
 
-	if (h->role == H1_SERVER)
+	if (h->conn.role == CONN_SERVER)
 		return h1_parse_request(buf, l, s->arena, s->msg, fault);
 	return h1_parse_response(buf, l, s->arena, (enum method)h->method, s->msg, fault);
 }
@@ -98,7 +98,7 @@ take_head(struct h1 *h, struct str buf)
 	struct arena *a;
 	ptrdiff_t n;
 
-	if (h->role == H1_SERVER && !h->owner->on_request(h)) {
+	if (h->conn.role == CONN_SERVER && !h->conn.owner->on_request(&h->conn, &h->stream)) {
 		h1_close(h);
 		return -1;
 	}
@@ -115,9 +115,9 @@ take_head(struct h1 *h, struct str buf)
 		msg_rebase(h->stream.msg, buf.at, copy, (size_t)n);
 	}
 	if (n == H1_MORE) {
-		if (h->role == H1_SERVER) {
+		if (h->conn.role == CONN_SERVER) {
 			h->active = false;
-			h->owner->on_cancel(h);
+			h->conn.owner->on_cancel(&h->conn, &h->stream);
 		} else if (copy && a->at == copy + buf.len) {
 			a->at = copy;
 		}
@@ -152,8 +152,8 @@ feed_head(struct h1 *h, struct str *in)
 	if (n == H1_MORE) {
 		if (!h->held_len)
 			h1_hold(h, all, false);
-		if (h->rx == RX_IDLE && h->role == H1_SERVER)
-			wire_timer(&h->wire, clock_ms() + h->rules->head_ms);
+		if (h->rx == RX_IDLE && h->conn.role == CONN_SERVER)
+			wire_timer(&h->conn.wire, clock_ms() + h->rules->head_ms);
 		h->rx = RX_HEAD;
 		return false;
 	}
@@ -163,7 +163,7 @@ feed_head(struct h1 *h, struct str *in)
 		h->held_len = h->held_room = 0;
 		h->held_fresh = false;
 	}
-	if (h->role == H1_SERVER)
+	if (h->conn.role == CONN_SERVER)
 		got_request(h, h->stream.msg);
 	else
 		got_response(h, h->stream.msg);
@@ -213,7 +213,7 @@ end_chunked(struct h1 *h, struct str raw)
 		h->rx = RX_STOP;
 		h->close = true;
 		h1_fault(h,
-			 h->role == H1_SERVER ? FAULT_BAD_CHUNK : FAULT_RESPONSE_CHUNK);
+			 h->conn.role == CONN_SERVER ? FAULT_BAD_CHUNK : FAULT_RESPONSE_CHUNK);
 		return;
 	}
 	if (trailers.n)
@@ -240,7 +240,7 @@ feed_chunked(struct h1 *h, struct str *in)
 		h->close = true;
 		*in = STR_NONE;
 		h1_fault(h,
-			 h->role == H1_SERVER ? FAULT_BAD_CHUNK : FAULT_RESPONSE_CHUNK);
+			 h->conn.role == CONN_SERVER ? FAULT_BAD_CHUNK : FAULT_RESPONSE_CHUNK);
 		return;
 	default:
 		return;
@@ -256,11 +256,11 @@ feed_step(struct h1 *h, struct str *in)
 	switch (h->rx) {
 	case RX_IDLE:
 	case RX_HEAD:
-		if (h->role == H1_CLIENT && !h->active) {
+		if (h->conn.role == CONN_CLIENT && !h->active) {
 			h1_close(h);                    /* bytes that nobody asked for */
 			return false;
 		}
-		if (h->role == H1_SERVER && h->wire.held.len) {
+		if (h->conn.role == CONN_SERVER && h->conn.wire.held.len) {
 			h1_hold(h, *in, true);
 			return false;
 		}
@@ -281,7 +281,7 @@ feed_step(struct h1 *h, struct str *in)
 		return false;
 	}
 	case RX_DONE:
-		if (h->role == H1_SERVER)
+		if (h->conn.role == CONN_SERVER)
 			h1_hold(h, *in, true);
 		else
 			h->close = true; /* more than was announced: never reused */
@@ -297,7 +297,7 @@ h1_feed(struct h1 *h, struct str in)
 	bool outer = h->feeding;
 
 	h->feeding = true;
-	while (!h->wire.event.buried && feed_step(h, &in))
+	while (!h->conn.wire.event.buried && feed_step(h, &in))
 		;
 	h->feeding = outer;
 	h1_unsendable(h);

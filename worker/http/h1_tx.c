@@ -14,15 +14,15 @@ put_head(struct h1 *h, const struct msg *m, const struct h1_head *head)
 {
 	size_t size = h1_head_size(m, head);
 	bool large = size > OUTBOX / 2;
-	char *to = large ? malloc(size) : wire_room(&h->wire, size);
-	char *end = h->role == H1_SERVER ? h1_put_response(to, m, head) :
+	char *to = large ? malloc(size) : wire_room(&h->conn.wire, size);
+	char *end = h->conn.role == CONN_SERVER ? h1_put_response(to, m, head) :
 					   h1_put_request(to, m, head);
 
 	if (large) {
-		wire_send(&h->wire, (struct str){ to, (size_t)(end - to) });
+		wire_send(&h->conn.wire, (struct str){ to, (size_t)(end - to) });
 		free(to);
 	} else {
-		wire_filled(&h->wire, (size_t)(end - to));
+		wire_filled(&h->conn.wire, (size_t)(end - to));
 	}
 }
 
@@ -66,7 +66,7 @@ send_interim(struct h1 *h, const struct msg *m)
 		h->tx = TX_TUNNEL;
 		h->rx = RX_TUNNEL;
 		h->close = true;
-	} else if (h->minor0 || h->wire.held.len > OUTBOX) {
+	} else if (h->minor0 || h->conn.wire.held.len > OUTBOX) {
 		return; /* it would not be understood, or not in time */
 	}
 	put_head(h, m, &head);
@@ -117,7 +117,7 @@ h1_send_head(struct stream *s, const struct msg *m, bool end, bool close)
 {
 	struct h1 *h = h1_of(s);
 
-	if (h->role == H1_CLIENT)
+	if (h->conn.role == CONN_CLIENT)
 		send_request(h, m, end, close);
 	else if (m->status < 200)
 		send_interim(h, m);
@@ -129,7 +129,7 @@ static void
 put_chunk(struct h1 *h, struct str bytes)
 {
 	static const char digits[] = "0123456789abcdef";
-	char *to = wire_room(&h->wire, 24), *at = to;
+	char *to = wire_room(&h->conn.wire, 24), *at = to;
 	int shift = 60;
 
 	while (shift && !(bytes.len >> shift))
@@ -138,8 +138,8 @@ put_chunk(struct h1 *h, struct str bytes)
 		*at++ = digits[bytes.len >> shift & 15];
 	*at++ = '\r';
 	*at++ = '\n';
-	wire_filled(&h->wire, (size_t)(at - to));
-	wire_send_tail(&h->wire, bytes, STR("\r\n"));
+	wire_filled(&h->conn.wire, (size_t)(at - to));
+	wire_send_tail(&h->conn.wire, bytes, STR("\r\n"));
 }
 
 static size_t
@@ -152,22 +152,22 @@ h1_send_body(struct stream *s, struct str bytes, bool end)
 		if (bytes.len > h->tx_left)
 			bytes.len = (size_t)h->tx_left;
 		h->tx_left -= bytes.len;
-		wire_send(&h->wire, bytes);
+		wire_send(&h->conn.wire, bytes);
 		break;
 	case TX_CHUNKED:
 		if (bytes.len)
 			put_chunk(h, bytes);
 		if (end)
-			wire_send(&h->wire, STR("0\r\n\r\n"));
+			wire_send(&h->conn.wire, STR("0\r\n\r\n"));
 		break;
 	case TX_CLOSE:
-		wire_send(&h->wire, bytes);
+		wire_send(&h->conn.wire, bytes);
 		break;
 	case TX_TUNNEL:
-		wire_send(&h->wire, bytes);
+		wire_send(&h->conn.wire, bytes);
 		if (end) {
-			wire_shut(&h->wire);
-			wire_flush(h->wire.loop); /* what is left is held: it counts */
+			wire_shut(&h->conn.wire);
+			wire_flush(h->conn.wire.loop); /* what is left is held: it counts */
 		}
 		break;
 	default:
@@ -175,7 +175,7 @@ h1_send_body(struct stream *s, struct str bytes, bool end)
 	}
 	if (end && h->tx != TX_IDLE)
 		h->tx = TX_DONE;
-	return h->wire.held.len;
+	return h->conn.wire.held.len;
 }
 
 static void
@@ -187,18 +187,18 @@ h1_send_trailers(struct stream *s, const struct headers *t)
 		h1_send_body(s, STR_NONE, true);
 		return;
 	}
-	wire_send(&h->wire, STR("0\r\n"));
+	wire_send(&h->conn.wire, STR("0\r\n"));
 	for (uint32_t i = 0; i < t->n; i++) {
 		const struct header *f = &t->at[i];
 
 		if (f->gone)
 			continue;
-		wire_send(&h->wire, f->name);
-		wire_send(&h->wire, STR(": "));
-		wire_send(&h->wire, f->value);
-		wire_send(&h->wire, STR("\r\n"));
+		wire_send(&h->conn.wire, f->name);
+		wire_send(&h->conn.wire, STR(": "));
+		wire_send(&h->conn.wire, f->value);
+		wire_send(&h->conn.wire, STR("\r\n"));
 	}
-	wire_send(&h->wire, STR("\r\n"));
+	wire_send(&h->conn.wire, STR("\r\n"));
 	h->tx = TX_DONE;
 }
 
@@ -212,7 +212,7 @@ h1_want(struct stream *s, size_t credit)
 		h->credit = 0;
 	h->credit += (int64_t)credit;
 	if (stopped && (h->readable || h->held_fresh) && !h->feeding)
-		loop_ready(h->wire.loop, &h->wire.event);
+		loop_ready(h->conn.wire.loop, &h->conn.wire.event);
 }
 
 /* ---- the end of a message */
@@ -224,17 +224,17 @@ h1_next_request(struct h1 *h)
 	h->rx = RX_IDLE;
 	h->tx = TX_IDLE;
 	h->probed = false;
-	wire_timer(&h->wire, clock_ms() + h->rules->idle_ms);
+	wire_timer(&h->conn.wire, clock_ms() + h->rules->idle_ms);
 	if (!h->feeding && (h->held_len || h->readable))
-		loop_ready(h->wire.loop, &h->wire.event);
-	h->owner->on_idle(h);
+		loop_ready(h->conn.wire.loop, &h->conn.wire.event);
+	h->conn.owner->on_idle(&h->conn);
 }
 
 void
 h1_linger(struct h1 *h)
 {
-	wire_flush(h->wire.loop);
-	if (h->eof && !h->wire.held.len) {
+	wire_flush(h->conn.wire.loop);
+	if (h->eof && !h->conn.wire.held.len) {
 		h1_close(h);
 		return;
 	}
@@ -242,25 +242,25 @@ h1_linger(struct h1 *h)
 	h->readable = !h->eof;
 	h->held_len = 0;
 	h->held_fresh = false;
-	h->lingered = h->wire.sent;
-	wire_shut(&h->wire);
-	wire_timer(&h->wire, clock_ms() + h->rules->linger_ms);
-	loop_ready(h->wire.loop, &h->wire.event);
+	h->lingered = h->conn.wire.sent;
+	wire_shut(&h->conn.wire);
+	wire_timer(&h->conn.wire, clock_ms() + h->rules->linger_ms);
+	loop_ready(h->conn.wire.loop, &h->conn.wire.event);
 }
 
 static void
 discard(struct h1 *h)
 {
 	h->discarding = true;
-	wire_timer(&h->wire, clock_ms() + h->rules->head_ms);
+	wire_timer(&h->conn.wire, clock_ms() + h->rules->head_ms);
 	if (!h->feeding)
-		loop_ready(h->wire.loop, &h->wire.event);
+		loop_ready(h->conn.wire.loop, &h->conn.wire.event);
 }
 
 static void
 release_server(struct h1 *h, enum fault fault)
 {
-	if (h->wire.error)
+	if (h->conn.wire.error)
 		h1_close(h);
 	else if (!fault && h->tx == TX_DONE && h->rx == RX_DONE && !h->close)
 		h1_next_request(h);
@@ -280,7 +280,7 @@ silent(struct h1 *h)
 {
 	char byte;
 
-	if (recv(h->wire.event.fd, &byte, 1, MSG_PEEK) >= 0 || errno != EAGAIN)
+	if (recv(h->conn.wire.event.fd, &byte, 1, MSG_PEEK) >= 0 || errno != EAGAIN)
 		return false;
 	h->readable = false;
 	return true;
@@ -290,13 +290,13 @@ static void
 release_client(struct h1 *h, enum fault fault)
 {
 	if (fault || h->close || h->hangup || h->rx != RX_DONE || h->tx != TX_DONE ||
-	    h->wire.held.len || h->wire.error || (h->readable && !silent(h))) {
+	    h->conn.wire.held.len || h->conn.wire.error || (h->readable && !silent(h))) {
 		h1_close(h);
 		return;
 	}
 	h->rx = RX_IDLE;
 	h->tx = TX_IDLE;
-	h->owner->on_idle(h);
+	h->conn.owner->on_idle(&h->conn);
 }
 
 static void
@@ -308,7 +308,7 @@ h1_release(struct stream *s, enum fault fault)
 		return;
 	h1_relay_stop(h);
 	h->active = false;
-	if (h->role == H1_SERVER)
+	if (h->conn.role == CONN_SERVER)
 		release_server(h, fault);
 	else
 		release_client(h, fault);
@@ -322,4 +322,5 @@ const struct stream_ops h1_ops = {
 	.want = h1_want,
 	.release = h1_release,
 	.relay = h1_relay,
+	.attach = h1_attach,
 };

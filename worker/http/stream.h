@@ -54,8 +54,6 @@ struct stream_user {                    /* the exchange does this for the codec 
 	/* The message that comes in will not be completed, or the one that goes out was not taken. The stream
 	 * is still to be released. */
 	void (*on_fault)(struct stream *, enum fault);
-	/* Client role: connected, a head can be sent. */
-	void (*on_connect)(struct stream *);
 };
 
 struct conn;

@@ -86,8 +86,10 @@ struct tls *tls_accept(struct tls_server *, int fd);
 /* In the client role. `host`: SNI and the name to verify (of the target, unless the configuration gives one); `key`: the
  * target's identity: sessions are kept and used again by it. */
 struct tls *tls_connect(struct tls_client *, int fd, struct str host, struct str key);
-/* Sends close_notify if it can, frees. NULL does nothing. */
+/* Sends close_notify if it can, frees; before the socket is closed. NULL does nothing. */
 void tls_free(struct tls *);
+/* Nothing more is sent, not even by tls_free(): the peer is to see that something is missing. */
+void tls_mute(struct tls *);
 
 enum tls_state { TLS_DONE, TLS_WANT, TLS_FAILED };
 /* Goes on with the handshake; to be called whenever the socket may be read or written. */
@@ -100,10 +102,19 @@ enum tls_fault {
 	TLS_BAD_CERT, TLS_VERSION, TLS_CIPHER, TLS_NOT_TLS, TLS_CLOSED, TLS_OTHER
 };
 enum tls_fault tls_fault(const struct tls *);
+struct str tls_alpn(const struct tls *);          /* what was agreed on; empty: nothing */
 struct str tls_error(const struct tls *);       /* in OpenSSL's words; for logs */
 
-/* As recv(2): 0 after close_notify, -1 with errno EAGAIN, or EPROTO. */
+/* As recv(2): 0 after close_notify, -1 with errno EAGAIN, EPROTO, or the socket's. A reading that is not filled has found
+ * nothing more: neither in the socket nor here. */
 ssize_t tls_recv(struct tls *, void *, size_t);
+/* The end was met behind the bytes that tls_recv() has returned: the next reading will say so. */
+bool tls_over(const struct tls *);
+/* What the protocol itself has to say (answers to key updates, alerts), found out while reading; it is to be sent at
+ * once. Returns how many bytes were put into `out`; 0: nothing, as nearly always. */
+size_t tls_owed(struct tls *, char *out, size_t room);
+/* close_notify, to be sent; 0: it was said already. */
+size_t tls_bye(struct tls *, char *out, size_t room);
 /* Encrypts into `out` (room: tls_room(n)) what of the bytes fits into it: returns how many bytes of `out` are to be sent;
  * all of `bytes` is taken. -1: it failed. */
 size_t tls_room(size_t n);
@@ -128,6 +139,9 @@ struct tls_info {
 };
 /* Filled in the arena. */
 void tls_info(const struct tls *, struct arena *, struct tls_info *);
+/* The same of any certificate, in DER (identity: a trusted peer's Client-Cert): fills what is said of the peer's, but
+ * `verified`. false: it is none. */
+bool tls_describe(struct str der, struct arena *, struct tls_info *);
 /* The peer's certificate in DER, and in PEM; empty: none. In the arena. */
 struct str tls_peer_der(const struct tls *, struct arena *);
 struct str tls_peer_pem(const struct tls *, struct arena *);

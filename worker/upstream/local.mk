@@ -1,1 +1,1 @@
-libupstream_a_SOURCES = worker/upstream/cluster.c worker/upstream/balance_rr.c worker/upstream/pool.c worker/upstream/resolve.c worker/upstream/upstream.h
+libupstream_a_SOURCES = worker/upstream/cluster.c worker/upstream/balance_rr.c worker/upstream/pool.c worker/upstream/dial.c worker/upstream/inside.h worker/upstream/resolve.c worker/upstream/upstream.h worker/upstream/call.h

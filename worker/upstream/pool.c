@@ -1,41 +1,23 @@
-#include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
+/* pool — connections to a target that can be used again: idle ones of HTTP/1.1, and those of
+ * HTTP/2 that have room. */
 #include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include "base/clock.h"
-#include "worker/upstream/upstream.h"
+#include "worker/http/h1.h"
+#include "worker/http/h2.h"
+#include "worker/upstream/inside.h"
 
-static void
-on_idle(struct h1 *h)
+void
+target_opened(struct target *t)
 {
-	struct target *t = h->data;
-
-	list_remove(&h->link);
-	if (!t->users || t->nidle >= t->max_idle) {
-		list_insert(&t->busy, &h->link);
-		h1_close(h);
-		return;
-	}
-	list_insert(&t->idle, &h->link);
-	t->nidle++;
-	h->pooled = true;
-	wire_timer(&h->wire, clock_ms() + t->idle_timeout);
+	t->nopen++;
+	t->all->open++;
+	t->all->page->count[METRIC_UP_CONNECTS]++;
 }
 
-static void
-on_close(struct h1 *h)
+void
+target_closed(struct target *t)
 {
-	struct target *t = h->data;
-
-	list_remove(&h->link);
-	if (h->pooled)
-		t->nidle--;
-	h->pooled = false;
 	t->nopen--;
 	t->all->open--;
 	if (!t->users && !t->nopen) {
@@ -44,96 +26,121 @@ on_close(struct h1 *h)
 	}
 }
 
-static const struct h1_owner owner = {
+static void
+to_busy(struct target *t, struct conn *c)
+{
+	list_remove(&c->link);
+	list_insert(&t->busy, &c->link);
+	if (c->pooled)
+		t->nidle--;
+	c->pooled = false;
+}
+
+static void
+on_idle(struct conn *c)
+{
+	struct target *t = c->data;
+
+	if (c->pooled)
+		return;
+	list_remove(&c->link);
+	if (!t->users || t->nidle >= t->max_idle || t->conf->proxy_protocol) {
+		list_insert(&t->busy, &c->link);
+		c->ops->close(c);
+		return;
+	}
+	list_insert(&t->idle, &c->link);
+	t->nidle++;
+	c->pooled = true;
+	wire_timer(&c->wire, clock_ms() + t->idle_timeout);
+}
+
+static void
+on_close(struct conn *c)
+{
+	struct target *t = c->data;
+
+	list_remove(&c->link);
+	if (c->pooled)
+		t->nidle--;
+	c->pooled = false;
+	target_closed(t);
+}
+
+static const struct conn_owner owner = {
 	.on_idle = on_idle,
 	.on_close = on_close,
 };
 
-struct h1 *
+/* Busy ones of HTTP/2 first: few connections, many exchanges. */
+static struct stream *
+shared_one(struct target *t)
+{
+	for (struct list *l = t->busy.next; l != &t->busy; l = l->next) {
+		struct conn *c = list_entry(l, struct conn, link);
+		struct stream *s = c->ops->room(c) ? c->ops->open(c) : NULL;
+
+		if (s)
+			return s;
+	}
+	return NULL;
+}
+
+struct stream *
+stream_take(struct target *t)
+{
+	struct stream *s = t->h2 ? shared_one(t) : NULL;
+
+	while (!s && !list_empty(&t->idle)) {
+		struct conn *c = list_entry(t->idle.next, struct conn, link);
+
+		to_busy(t, c);
+		s = c->ops->open(c);
+		if (!s)
+			c->ops->close(c);
+	}
+	return s;
+}
+
+struct stream *
 pool_take(struct target *t)
 {
-	struct h1 *h;
+	struct stream *s = stream_take(t);
 
-	if (list_empty(&t->idle))
-		return NULL;
-	h = list_entry(t->idle.next, struct h1, link);
-	list_remove(&h->link);
-	list_insert(&t->busy, &h->link);
-	t->nidle--;
-	h->pooled = false;
-	t->all->page->count[METRIC_UP_REUSED]++;
-	return h;
+	if (s)
+		t->all->page->count[METRIC_UP_REUSED]++;
+	return s;
 }
 
-static socklen_t
-address_of(const struct target *t, struct sockaddr_storage *s)
+struct conn *
+conn_made(struct target *t, int fd, bool h2, struct tls *tls)
 {
-	struct sockaddr_un *un = (struct sockaddr_un *)s;
+	struct loop *l = t->all->loop;
+	const struct h1_rules *rules = &t->all->rules;
+	struct conn *c;
 
-	if (t->addr.family != AF_UNIX)
-		return addr_to_sockaddr(&t->addr, s);
-	memset(un, 0, sizeof(*un));
-	un->sun_family = AF_UNIX;
-	if (t->path.len >= sizeof(un->sun_path))
-		return 0;
-	memcpy(un->sun_path, t->path.at, t->path.len);
-	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + t->path.len + 1);
+	if (h2) {
+		struct h2 *h = h2_open(l, fd, CONN_CLIENT, &owner, rules, t, tls, STR_NONE);
+
+		c = h ? h2_conn(h) : NULL;
+	} else {
+		struct h1 *h = h1_open(l, fd, CONN_CLIENT, &owner, rules, t, tls, STR_NONE);
+
+		c = h ? &h->conn : NULL;
+	}
+	if (!c)
+		return NULL;
+	list_insert(&t->idle, &c->link);
+	t->nidle++;
+	c->pooled = true;
+	return c;
 }
 
-static enum fault
-fault_of(int error)
+void
+conn_unused(struct conn *c)
 {
-	switch (error) {
-	case ECONNREFUSED:
-	case ENOENT:
-		return FAULT_CONNECT_REFUSED;
-	case EMFILE:
-	case ENFILE:
-		return FAULT_OUT_OF_FDS;
-	case EAGAIN: /* unix: the queue of the listener is full */
-		return FAULT_UPSTREAM_FULL;
-	default:
-		return FAULT_CONNECT_FAILED;
-	}
-}
+	struct target *t = c->data;
 
-struct h1 *
-connect_start(struct target *t, enum fault *fault)
-{
-	struct sockaddr_storage s;
-	socklen_t len;
-	struct h1 *h;
-	int fd, one = 1;
-
-	*fault = FAULT_UPSTREAM_DNS;
-	errno = 0;
-	if (!t->addr.family)
-		return NULL;
-	*fault = FAULT_UPSTREAM_FULL;
-	if (t->max_open && t->nopen >= t->max_open)
-		return NULL;
-	len = address_of(t, &s);
-	fd = socket(s.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0) {
-		*fault = fault_of(errno);
-		return NULL;
-	}
-	if (s.ss_family != AF_UNIX)
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	if (connect(fd, (struct sockaddr *)&s, len) && errno != EINPROGRESS) {
-		*fault = fault_of(errno);
-		close(fd);
-		return NULL;
-	}
-	h = h1_open(t->all->loop, fd, H1_CLIENT, &owner, &t->all->rules, t, true);
-	if (!h) {
-		*fault = FAULT_OUT_OF_FDS;
-		close(fd);
-		return NULL;
-	}
-	list_insert(&t->busy, &h->link);
-	t->nopen++;
-	t->all->open++;
-	t->all->page->count[METRIC_UP_CONNECTS]++;
-	return h;
+	if (c->pooled && !c->wire.event.buried)
+		wire_timer(&c->wire, clock_ms() + t->idle_timeout);
 }

@@ -135,7 +135,7 @@ forget(struct lookups *all)
 }
 
 static struct str
-key_of(const struct upstream_target *t, struct arena *image)
+address_text(const struct upstream_target *t, struct arena *image)
 {
 	char buf[ADDR_TEXT];
 
@@ -148,16 +148,45 @@ key_of(const struct upstream_target *t, struct arena *image)
 			 (struct str){ buf, (size_t)(addr_put(buf, &t->addr) - buf) });
 }
 
+static uint64_t
+mix(uint64_t h, struct str s)
+{
+	return h * 31 + str_hash(s);
+}
+
+/* Connections that were made on other terms (whom we believe, who we are) are not used
+ * any more: the terms are part of who it is. */
+static struct str
+key_of(const struct upstream_target *t, const struct conf_upstream *c, struct arena *image)
+{
+	const struct conf_upstream_tls *s = &c->tls;
+	struct str address = t->name;
+	uint64_t terms = (uint64_t)c->http * 3 + (uint64_t)c->proxy_protocol;
+
+	if (t->conf->tls) {
+		terms = mix(mix(terms * 2 + s->verify, s->ca.bytes), s->sni);
+		terms = mix(mix(terms, s->client_cert.bytes), s->client_key.bytes);
+		for (size_t i = 0; i < s->pin.n; i++)
+			terms = mix(terms, s->pin.at[i]);
+		terms = mix(terms * 3 + (uint64_t)s->min, t->conf->host);
+	}
+	if (!terms)
+		return address;
+	return arena_printf(image, "%.*s#%016llx", STR_ARG(address),
+			    (unsigned long long)terms);
+}
+
 static void
-finish(struct upstream_target *t, struct lookups *all, struct arena *image,
-       struct diag *diag)
+finish(struct upstream_target *t, const struct conf_upstream *upstream,
+       struct lookups *all, struct arena *image, struct diag *diag)
 {
 	struct lookup *l = t->addr.family ? NULL : map_get(&all->names, t->conf->host);
 
 	if (l)
 		t->addr = l->addr;
 	t->addr.port = t->conf->port;
-	t->key = key_of(t, image);
+	t->name = address_text(t, image);
+	t->key = key_of(t, upstream, image);
 	if (!t->addr.family)
 		diag_warn(diag, 510, t->conf->where,
 			  "target \"%.*s\": \"%.*s\" does not resolve: %s",
@@ -184,8 +213,10 @@ upstream_compile(const struct conf_model *m, struct arena *image, struct diag *d
 				look_up(&lookups, c->host, diag->arena);
 		}
 	resolve(&lookups);
-	for (uint32_t i = 0; i < m->ntargets; i++)
-		finish(&all[i], &lookups, image, diag);
+	for (size_t i = 0; i < m->nupstreams; i++)
+		for (size_t k = 0; k < m->upstreams[i].ntargets; k++)
+			finish(&all[m->upstreams[i].targets[k].id], &m->upstreams[i],
+			       &lookups, image, diag);
 	forget(&lookups);
 	return all;
 }

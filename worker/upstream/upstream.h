@@ -10,14 +10,17 @@
 #include "conf/model.h"
 #include "shm/stats.h"
 #include "worker/http/h1.h"
+#include "worker/net/tls.h"
 #include "worker/net/addr.h"
 #include "worker/net/loop.h"
+#include "worker/upstream/call.h"
 
 /* In the image: what the builder found out about each target. By conf_target.id. */
 struct upstream_target {
 	const struct conf_target *conf;
 	struct addr addr;               /* family 0: its name did not resolve; AF_UNIX: conf->path */
-	struct str key;                 /* "10.0.0.1:8080" or "unix:/path": its identity over generations */
+	struct str name;                /* "10.0.0.1:8080" or "unix:/path" */
+	struct str key;                 /* with the terms of TLS: its identity over generations */
 	uint32_t series;                /* of shm/stats.h: SERIES_TARGET, and SERIES_CONNECT */
 	uint32_t connect_series;
 };
@@ -29,9 +32,9 @@ struct upstream_target *upstream_compile(const struct conf_model *, struct arena
 struct target {
 	struct list link;               /* of the worker's targets */
 	struct upstreams *all;
-	struct str key;
+	struct str key, name;
 	struct addr addr;
-	struct str path;
+	struct str path, host;          /* host: name or address as the configuration has it */
 	struct list idle;               /* struct conn by link, the most recently used first */
 	struct list busy;
 	struct list dials;              /* under way */
@@ -52,6 +55,7 @@ struct member {
 
 struct cluster {
 	const struct conf_upstream *conf;
+	struct tls_client *tls;         /* NULL: no target has https */
 	struct member *members;
 	uint32_t n;
 	int64_t total;                  /* of the weights */
@@ -65,9 +69,13 @@ struct upstreams {                      /* of a worker: all its targets */
 	struct stats_page *page;
 };
 
+/* What `tls` of an upstream says, in the words of worker/net/tls.h. */
+void upstream_tls_rules(const struct conf_upstream *, struct tls_client_rules *);
+
 void upstreams_init(struct upstreams *, struct loop *, struct stats_page *);
-/* A generation's clusters, by conf_upstream.index; on the heap. */
-struct cluster *upstreams_bind(struct upstreams *, const struct conf_model *, const struct upstream_target *);
+/* A generation's clusters, by conf_upstream.index; on the heap. NULL with a message: its TLS cannot be set up. */
+struct cluster *upstreams_bind(struct upstreams *, const struct conf_model *, const struct upstream_target *,
+			       char error[static 256]);
 /* The limits and pools of this configuration are in force from now on. */
 void upstreams_commit(struct upstreams *, const struct conf_model *, struct cluster *);
 void upstreams_unbind(struct upstreams *, struct cluster *, size_t n);
@@ -85,15 +93,6 @@ cluster_bit(const struct cluster *c, const struct member *m)
 
 	return 1ull << (i < 63 ? i : 63);
 }
-
-/* Who waits for a stream to a target. */
-struct call {
-	struct list link;               /* of those that wait for the same connection */
-	struct dial *dial;              /* NULL: does not wait */
-	/* In a turn of its own. The stream is to be attached. */
-	void (*on_ready)(struct call *, struct stream *);
-	void (*on_fault)(struct call *, enum fault, int error);
-};
 
 /* A stream on a connection that is there: the idle one most recently used, or a h2 connection with room; or NULL. */
 struct stream *pool_take(struct target *);

@@ -92,48 +92,55 @@ static void
 attach(struct end *e)
 {
 	arena_reset(&e->arena);
-	h1_attach(e->h, &user, e, &e->arena, &e->msg);
+	stream_attach(&e->h->stream, &user, e, &e->arena, &e->msg);
 }
 
 static bool
-on_request(struct h1 *h)
+on_request(struct conn *c, struct stream *s)
 {
-	struct end *e = h->data;
+	struct end *e = c->data;
 
+	ck_assert_ptr_eq(s, &e->h->stream);
 	e->begun++;
 	attach(e);
 	return true;
 }
 
 static void
-on_cancel(struct h1 *h)
+on_cancel(struct conn *c, struct stream *s)
 {
-	((struct end *)h->data)->cancelled++;
+	(void)s;
+	((struct end *)c->data)->cancelled++;
 }
 
 static void
-on_idle(struct h1 *h)
+on_idle(struct conn *c)
 {
-	((struct end *)h->data)->idle++;
+	((struct end *)c->data)->idle++;
 }
 
 static void
-on_close(struct h1 *h)
+on_close(struct conn *c)
 {
-	((struct end *)h->data)->closed++;
+	((struct end *)c->data)->closed++;
 }
 
-static const struct h1_owner owner = { on_request, on_cancel, on_idle, on_close };
+static const struct conn_owner owner = {
+	.on_request = on_request,
+	.on_cancel = on_cancel,
+	.on_idle = on_idle,
+	.on_close = on_close,
+};
 
 static void
-open_end(struct end *e, enum h1_role role)
+open_end(struct end *e, enum conn_role role)
 {
 	int fd[2];
 
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd), 0);
 	e->peer = fd[1];
 	arena_init(&e->arena, NULL, 0, 1 << 20);
-	e->h = h1_open(&loop, fd[0], role, &owner, &rules, e, false);
+	e->h = h1_open(&loop, fd[0], role, &owner, &rules, e, NULL, STR_NONE);
 	ck_assert_ptr_nonnull(e->h);
 }
 
@@ -141,8 +148,8 @@ static void
 begin(void)
 {
 	ck_assert_int_eq(loop_init(&loop), 0);
-	open_end(&server, H1_SERVER);
-	open_end(&client, H1_CLIENT);
+	open_end(&server, CONN_SERVER);
+	open_end(&client, CONN_CLIENT);
 }
 
 static void
@@ -219,7 +226,7 @@ START_TEST(one_after_the_other)
 	ck_assert_int_eq(server.begun, 3 + server.cancelled);
 	/* Idle: no buffer is kept. */
 	ck_assert_ptr_null(server.h->held);
-	ck_assert_ptr_null(server.h->wire.held.first);
+	ck_assert_ptr_null(server.h->conn.wire.held.first);
 	end();
 }
 END_TEST
