@@ -56,6 +56,12 @@ host_port(struct str s, struct str *host, struct str *port, bool *v6)
 	return colon < 0 || (port->len && str_find(*port, ':') < 0);
 }
 
+bool
+is_address(struct str s)
+{
+	return is_ip(s, AF_INET) || is_ip(s, AF_INET6);
+}
+
 static const char *
 unix_error(struct str path)
 {
@@ -129,7 +135,7 @@ prefixes_check(struct conf_load *l, const struct conf_strs *s, const char *key)
 	return result;
 }
 
-static bool
+bool
 is_host(struct str s)
 {
 	if (!s.len || s.len > 253)
@@ -142,6 +148,33 @@ is_host(struct str s)
 			return false;
 	}
 	return true;
+}
+
+const char *
+authority_error(struct str s)
+{
+	struct str host, port;
+	uint16_t number;
+	bool v6;
+
+	if (memmem(s.at, s.len, "://", 3) || str_find(s, '/') >= 0)
+		return "a name and a port, without scheme and path: \"api.example.com:443\"";
+	if (!host_port(s, &host, &port, &v6))
+		return "a name and a port: \"api.example.com:443\"";
+	if (!port.len)
+		return "the port is missing: \"api.example.com:443\"";
+	if (!is_port(port, &number))
+		return "a port is 1 to 65535; each is written out";
+	if (v6)
+		return is_ip(host, AF_INET6) ? NULL : "this is no IPv6 address";
+	if (str_eq(host, STR("*")))
+		return "every name would be everybody, this machine included; a wildcard is "
+		       "\"*.example.com:443\"";
+	if (str_starts(host, STR("*.")))
+		host = str_from(host, 2);
+	if (str_find(host, '*') >= 0)
+		return "a wildcard stands for the labels in front: \"*.example.com:443\"";
+	return is_host(host) ? NULL : "this is no name of a host";
 }
 
 static int
@@ -165,17 +198,13 @@ target_parse(struct conf_load *l, struct conf_target *t, struct str url, struct 
 		t->path = str_from(url, 5);
 		return error ? bad_target(l, w, url, error) : 0;
 	}
-	if (str_starts(url, STR("https://"))) {
-		conf_error(l, 209, w,
-			   "target \"%.*s\": https is not in this version of postern",
-			   STR_ARG(str_first(url, 100)));
-		return -1;
-	}
-	if (!str_starts(url, STR("http://"))) {
+	t->tls = str_starts(url, STR("https://"));
+	if (!t->tls && !str_starts(url, STR("http://"))) {
 		if (memmem(url.at, url.len, "://", 3))
 			return bad_target(
 				l, w, url,
-				"the scheme is http://, or unix:/path for a socket");
+				"the scheme is http:// or https://, or unix:/path for a "
+				"socket");
 		if (str_find(url, ' ') >= 0)
 			return bad_target(l, w, url,
 					  "one address each; with a weight: ( { url = "
@@ -187,7 +216,7 @@ target_parse(struct conf_load *l, struct conf_target *t, struct str url, struct 
 				     STR_ARG(str_first(url, 100)))
 				.at);
 	}
-	rest = str_from(url, 7);
+	rest = str_from(url, t->tls ? 8 : 7);
 	if (rest.len && rest.at[rest.len - 1] == '/')
 		rest.len--;
 	if (str_find(rest, '@') >= 0)
@@ -199,7 +228,7 @@ target_parse(struct conf_load *l, struct conf_target *t, struct str url, struct 
 	if (!host_port(rest, &t->host, &port, &v6))
 		return bad_target(l, w, url,
 				  "write \"http://host:port\" or \"http://[::1]:port\"");
-	t->port = 80;
+	t->port = t->tls ? 443 : 80;
 	if (port.len && !is_port(port, &t->port))
 		return bad_target(l, w, url, "a port is 1 to 65535");
 	if (v6 ? !is_ip(t->host, AF_INET6) : !is_host(t->host))

@@ -74,13 +74,6 @@ expanded(struct dump *d, struct str s)
 	return out;
 }
 
-static bool
-known_secret(struct str s)
-{
-	return str_starts(s, STR("file:")) || str_starts(s, STR("cred:")) ||
-	       str_starts(s, STR("env:"));
-}
-
 static void
 value(struct dump *d, const struct conf_field *r, const struct conf_node *n, int depth)
 {
@@ -103,13 +96,16 @@ value(struct dump *d, const struct conf_field *r, const struct conf_node *n, int
 		s = n->text;
 		if (has_variables(s))
 			s = expanded(d, s);
-		if (r && r->flags & CONF_F_SECRET && !known_secret(s))
+		if (r && r->flags & CONF_F_SECRET && !secret_elsewhere(s))
 			s = STR("***");
-		if (r && r->flags & CONF_F_SECRET && str_starts(s, STR("file:")))
+		if (r && (r->flags & CONF_F_SECRET || r->kind == CONF_KIND_FILE) &&
+		    str_starts(s, STR("file:")))
 			s = arena_printf(&d->load->scratch, "file:%.*s",
 					 STR_ARG(source_path(n->source, &d->load->scratch,
 							     str_from(s, 5))));
-		if (r && r->kind == CONF_KIND_PATH && s.len && !has_variables(s) &&
+		if (r && (r->kind == CONF_KIND_PATH || r->kind == CONF_KIND_FILE) && s.len &&
+		    !has_variables(s) && !secret_elsewhere(s) &&
+		    !(r->flags & CONF_F_SECRET) &&
 		    !(r->flags & CONF_F_NONE && str_eq(s, STR("none"))))
 			s = source_path(n->source, &d->load->scratch, s);
 		quoted(d, s);

@@ -283,6 +283,13 @@ static int
 string(struct conf_load *l, const struct conf_field *r, const struct conf_node *n,
        struct str *to)
 {
+	if (r->flags & CONF_F_SECRET && n->kind != CONF_NODE_STRING) {
+		struct where unseen = conf_where(n);
+
+		unseen.len = 0;
+		conf_error(l, 205, unseen, "\"%s\" is a string in quotes", r->key);
+		return -1;
+	}
 	if (n->kind == CONF_NODE_INT)
 		return wrong_type(l, n, r->key,
 				  arena_printf(&l->scratch, "\"%lld\"", n->number).at);
@@ -322,6 +329,8 @@ conf_fill_one(struct conf_load *l, const struct conf_field *r, const struct conf
 	case CONF_KIND_STR:
 	case CONF_KIND_PATH:
 		return string(l, r, n, to);
+	case CONF_KIND_FILE:
+		return file_read(l, r, n, to);
 	case CONF_KIND_ENUM:
 		return enumeration(l, r, n, STR_NONE, to);
 	case CONF_KIND_STRS:
@@ -436,6 +445,8 @@ conf_fill(struct conf_load *l, const struct conf_node *group,
 		}
 		assert(r - rows < ROWS_MAX);
 		given[r - rows] = child;
+		if (r->flags & CONF_F_SECRET)
+			secret_hide(child);
 	}
 	for (const struct conf_field *r = rows; r->key; r++) {
 		const struct conf_node *n = given[r - rows];

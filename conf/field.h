@@ -28,6 +28,7 @@ enum conf_kind {
 	CONF_KIND_SHARE,    /* uint32_t hundredths of a percent, from "20%" */
 	CONF_KIND_STR,      /* struct str, variables replaced, NUL after it */
 	CONF_KIND_PATH,     /* struct str, a file, made absolute (rule 6) */
+	CONF_KIND_FILE,     /* struct conf_file (conf/model.h): what is in a file */
 	CONF_KIND_ENUM,     /* int: the index in `words` */
 	CONF_KIND_STRS,     /* struct conf_strs, from a list or array of strings */
 	CONF_KIND_PAIRS,    /* struct conf_pairs, from a group of strings */
@@ -67,6 +68,7 @@ enum {
 	CONF_F_LIST = 16,  /* a list of groups by `sub` */
 	CONF_F_TYPED = 32, /* policies: the rows of its `type` as well */
 	CONF_F_NONE = 64,  /* PATH: "none" may be written, and is an empty one */
+	CONF_F_KEY = 128,  /* FILE: a private key, that nobody else may read */
 };
 
 struct conf_field {
@@ -95,6 +97,8 @@ struct conf_field {
 	CONF_ROW(s, m, DURATION, .def = (d), .min = (lo), .max = (hi), .help = (h))
 #define CONF_STR(s, m, d, h)            CONF_ROW(s, m, STR, .def = (d), .help = (h))
 #define CONF_PATH(s, m, d, h)           CONF_ROW(s, m, PATH, .def = (d), .help = (h))
+#define CONF_FILE(s, m, f, h)                                                            \
+	CONF_ROW(s, m, FILE, .flags = (f), .help = (h))
 #define CONF_ENUM(s, m, d, w, h)                                                         \
 	CONF_ROW(s, m, ENUM, .def = (d), .words = (w), .help = (h))
 #define CONF_STRS(s, m, h)              CONF_ROW(s, m, STRS, .help = (h))

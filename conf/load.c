@@ -80,6 +80,16 @@ is_section(struct str name)
 	return false;
 }
 
+/* A forward proxy needs no service. */
+static bool
+forwards_only(const struct conf_model *m)
+{
+	for (size_t i = 0; i < m->nlisteners; i++)
+		if (!m->listeners[i].connect)
+			return false;
+	return m->nlisteners;
+}
+
 static void
 check_present(struct conf_load *l)
 {
@@ -92,7 +102,7 @@ check_present(struct conf_load *l)
 		conf_error(l, 222, w,
 			   "there is no section listeners: listeners: { main: { bind = [ "
 			   "\"0.0.0.0:8080\" ]; }; };");
-	if (!conf_member(l->root, "services"))
+	if (!conf_member(l->root, "services") && !forwards_only(l->model))
 		conf_error(l, 222, w,
 			   "there is no section services: nothing would be answered");
 }

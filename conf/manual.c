@@ -43,6 +43,7 @@ kind_of(const struct conf_field *r)
 	case CONF_KIND_SHARE:    return "share";
 	case CONF_KIND_STR:      return "string";
 	case CONF_KIND_PATH:     return "path";
+	case CONF_KIND_FILE:     return r->flags & CONF_F_SECRET ? "string" : "file";
 	case CONF_KIND_ENUM:     return "word";
 	case CONF_KIND_STRS:     return "list of strings";
 	case CONF_KIND_PAIRS:    return "group of strings";

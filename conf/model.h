@@ -180,6 +180,7 @@ struct conf_credential {
 struct conf_pace {
 	bool learn;                     /* Retry-After, RateLimit, X-RateLimit-* of its answers */
 	struct conf_rate rate;          /* besides, ours; count 0: none */
+	int64_t burst;                  /* as written; 0: what the rate allows in a second */
 	uint64_t wait;                  /* ms that a request may be held back for it; above: 503 */
 };
 
@@ -201,7 +202,7 @@ struct conf_listener {
 };
 
 struct conf_target {
-	struct str url; /* "http://host:port" or "unix:/path" as written */
+	struct str url; /* "http://host:port", "https://…" or "unix:/path" as written */
 	struct where where;
 	struct str host; /* name or address, brackets removed; empty for unix */
 	uint16_t port;

@@ -2,8 +2,8 @@
  *
  * field.c fills structs by rows, vars.c replaces ${…}, units.c knows "30s", suggest.c
  * finds what was meant, named.c reads sections of named groups; gateway.c, listeners.c,
- * upstreams.c, policies.c, services.c, routes.c, tests.c, plans.c, consumers.c and
- * admin.c have the rows of the language and what rows cannot say; names.c looks at the
+ * tls.c, upstreams.c, credential.c, policies.c, services.c, routes.c, tests.c, plans.c,
+ * consumers.c and admin.c have the rows of the language and what rows cannot say; names.c looks at the
  * whole. Only conf/ includes this. */
 #ifndef CONF_READER_H
 #define CONF_READER_H
@@ -44,6 +44,8 @@ struct conf_load {
 	struct str name;
 	struct map vars;                /* name → struct str */
 	struct map listeners, upstreams, policies;      /* name → struct of the model */
+	struct token_use *tokens;       /* upstreams that are asked for tokens: credential.c */
+	struct map files;               /* path → struct str: what was read of it */
 	struct roll roll;               /* consumers, see consumers.c */
 	struct where consumers_file;    /* where gateway names it */
 	struct str policy;              /* the one that is being checked */
@@ -86,6 +88,13 @@ conf_parse_fn vars_parse;
 /* secret.c: "file:/path" and so on to what it says. */
 int secret_read(struct conf_load *, const struct conf_node *, struct str text,
 		struct str *out);
+/* Whether it says where a secret is, and is none itself. */
+bool secret_elsewhere(struct str);
+/* A secret that stands in the file itself is not shown with a finding. */
+void secret_hide(const struct conf_node *);
+/* What is in the file that a setting of kind FILE names. */
+int file_read(struct conf_load *, const struct conf_field *, const struct conf_node *,
+	      struct conf_file *);
 
 /* units.c: "1h30m", "64KiB"; 32 bytes suffice. */
 void put_duration(char *to, uint64_t ms);
@@ -116,6 +125,23 @@ const char *bind_error(struct str);
 const char *prefix_error(struct str);
 int prefixes_check(struct conf_load *, const struct conf_strs *, const char *key);
 int target_parse(struct conf_load *, struct conf_target *, struct str url, struct where);
+bool is_address(struct str);            /* of IPv4 or IPv6 */
+bool is_host(struct str);               /* a name, as DNS has them */
+/* "api.example.com:443", "*.example.com:443" */
+const char *authority_error(struct str);
+
+/* tls.c: `tls` of listeners and upstreams. */
+extern const struct conf_field tls_rows[], upstream_tls_rows[];
+conf_parse_fn tls_parse, upstream_tls_parse;
+void upstream_tls_check(struct conf_load *, const struct conf_node *,
+			const struct conf_upstream *);
+
+/* credential.c: `credential` and `pace` of upstreams. */
+extern const struct conf_field credential_rows[], pace_rows[];
+conf_parse_fn credential_parse, pace_parse;
+void credential_check(struct conf_load *, const struct conf_upstream *);
+/* Those that are asked for tokens become pointers, once all upstreams are known. */
+int credentials_resolve(struct conf_load *);
 
 /* named.c: a section that is a group of groups, { NAME: { … }; }. Its structs begin as
  * struct named does. */

@@ -272,5 +272,6 @@ source_read(struct source *s, struct where at, struct arena *a, struct arena *st
 	/* The findings show lines of it. */
 	arena_defer(d->arena, free, buf);
 	diag_file(d, arena_str(d->arena, str_of(s->name)).at, text);
+	s->ours = true;
 	return source_parse(s, text, a, strings, d, count);
 }

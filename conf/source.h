@@ -19,6 +19,7 @@ struct source {
 	struct conf_node *root;
 	uint64_t device, inode;         /* of the file, against loops */
 	bool readable_by_all;
+	bool ours;                      /* the text is a copy that may be written to */
 	unsigned depth;                 /* of includes; 0: the main file */
 	bool incomplete;                /* by its slips: sections of it may be missing */
 	bool loose;                     /* its brackets do not add up */

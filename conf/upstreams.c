@@ -4,6 +4,8 @@ static const char *const retry_words[] = { "connect", "502", "503", "504", NULL 
 static const char *const balances[] = { "round-robin", "least-request", "random",
 					"hash",        "sticky",        NULL };
 
+static const char *const https[] = { "1.1", "h2", "auto", NULL };
+
 enum { WEIGHT_MAX = 1000000, H = 3600000 };
 
 struct target_group {
@@ -13,7 +15,8 @@ struct target_group {
 
 static const struct conf_field target_rows[] = {
 	{ "url", CONF_KIND_STR, CONF_F_REQUIRED, offsetof(struct target_group, url),
-	  .help = "\"http://host:port\" (port 80 when left out) or \"unix:/path\"" },
+	  .help = "\"http://host:port\" (port 80 when left out), \"https://host:port\" (443) or "
+		  "\"unix:/path\"" },
 	CONF_INT(struct target_group, weight, "1", 0, WEIGHT_MAX,
 		 "share among the targets; 0: no new requests"),
 	CONF_END
@@ -142,6 +145,24 @@ balance_parse(struct conf_load *l, const struct conf_node *n, struct str text,
 	return 0;
 }
 
+static int
+proxy_parse(struct conf_load *l, const struct conf_node *n, struct str text,
+	    struct where w, void *to)
+{
+	int *version = to;
+
+	(void)text, (void)w;
+	if (n->kind == CONF_NODE_INT && (n->number == 1 || n->number == 2))
+		*version = (int)n->number;
+	else if (n->kind == CONF_NODE_STRING && str_eq(n->text, STR("v1")))
+		*version = 1;
+	else if (n->kind == CONF_NODE_STRING && str_eq(n->text, STR("v2")))
+		*version = 2;
+	else if (n->kind != CONF_NODE_STRING || !str_eq(n->text, STR("none")))
+		return wrong_type(l, n, "proxy_protocol", "1 or 2");
+	return 0;
+}
+
 #define U(member) offsetof(struct conf_upstream, member)
 
 static const struct conf_field timeout_rows[] = {
@@ -209,14 +230,23 @@ const struct conf_field upstream_rows[] = {
 	  .kind = CONF_KIND_VIA,
 	  .flags = CONF_F_LATER,
 	  .help = "ejection of bad targets" },
-	{ .key = "tls",
-	  .kind = CONF_KIND_VIA,
-	  .flags = CONF_F_LATER,
-	  .help = "TLS towards targets" },
-	{ .key = "http",
-	  .kind = CONF_KIND_VIA,
-	  .flags = CONF_F_LATER,
-	  .help = "the version of HTTP" },
+	{ "tls", CONF_KIND_VIA, .offset = U(tls), .parse = upstream_tls_parse,
+	  .sub = upstream_tls_rows,
+	  .help = "TLS towards targets that begin with https://; left out: they are verified "
+		  "against the authorities of the system" },
+	CONF_ENUM(struct conf_upstream, http, "1.1", https,
+		  "the version of HTTP: \"h2\", many requests on few connections, by prior "
+		  "knowledge without TLS; \"auto\": what a target with TLS chooses (ALPN)"),
+	{ "proxy_protocol", CONF_KIND_VIA, .offset = U(proxy_protocol),
+	  .parse = proxy_parse,
+	  .help = "version of the PROXY protocol that tells targets who the client is: 1 or "
+		  "2; each connection serves one client then; left out: none" },
+	{ "credential", CONF_KIND_VIA, .offset = U(credential), .parse = credential_parse,
+	  .sub = credential_rows,
+	  .help = "what is sent along with every request, in place of what the client sent "
+		  "there" },
+	{ "pace", CONF_KIND_VIA, .offset = U(pace), .parse = pace_parse, .sub = pace_rows,
+	  .help = "limits of an external service that all workers keep together" },
 	CONF_END
 };
 
@@ -245,10 +275,8 @@ contradictions(struct conf_load *l, const struct conf_node *n,
 }
 
 static int
-upstream(struct conf_load *l, const struct conf_node *n, void *to)
+filled(struct conf_load *l, const struct conf_node *n, struct conf_upstream *u)
 {
-	struct conf_upstream *u = to;
-
 	if (n->kind == CONF_NODE_GROUP) {
 		if (conf_fill(l, n, upstream_rows, u) < 0)
 			return -1;
@@ -268,6 +296,21 @@ upstream(struct conf_load *l, const struct conf_node *n, void *to)
 	return targets_parse(l, n, STR_NONE, conf_where(n), u);
 }
 
+static int
+upstream(struct conf_load *l, const struct conf_node *n, void *to)
+{
+	struct conf_upstream *u = to;
+	int errors = l->diag->errors, result;
+
+	u->tls.verify = true;
+	result = filled(l, n, u);
+	if (result == 0) {
+		upstream_tls_check(l, n, u);
+		credential_check(l, u);
+	}
+	return result < 0 || l->diag->errors > errors ? -1 : 0;
+}
+
 NAMED_STRUCT(struct conf_upstream);
 
 int
@@ -276,8 +319,10 @@ upstreams_parse(struct conf_load *l, const struct conf_node *n, struct str text,
 {
 	struct conf_model *m = l->model;
 
+	int result;
+
 	(void)text, (void)w, (void)to;
-	return named_parse(l, n,
+	result = named_parse(l, n,
 			   &(struct named_section){
 				   .section = "upstreams",
 				   .kind = "upstream",
@@ -288,4 +333,5 @@ upstreams_parse(struct conf_load *l, const struct conf_node *n, struct str text,
 				   .names = &l->upstreams,
 				   .names_in = &l->scratch },
 			   &m->upstreams, &m->nupstreams);
+	return credentials_resolve(l) < 0 ? -1 : result;
 }
