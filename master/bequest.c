@@ -17,29 +17,46 @@ bequest_init(struct bequest *b)
 	*b = (struct bequest){ .ready = -1, .lock = -1 };
 }
 
+static void
+free_sockets(struct bequest_socket *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		free(s[i].address);
+	free(s);
+}
+
 void
 bequest_free(struct bequest *b)
 {
-	for (size_t i = 0; i < b->nsockets; i++)
-		free(b->sockets[i].address);
-	free(b->sockets);
+	free_sockets(b->sockets, b->nsockets);
+	free_sockets(b->passed, b->npassed);
 	bequest_init(b);
+}
+
+static void
+add(struct bequest_socket **all, size_t *n, int fd, unsigned slot, const char *text)
+{
+	struct bequest_socket *s = realloc(*all, (*n + 1) * sizeof(*s));
+
+	if (!s)
+		abort();
+	*all = s;
+	s += (*n)++;
+	*s = (struct bequest_socket){ .fd = fd, .slot = slot, .address = strdup(text) };
+	if (!s->address)
+		abort();
 }
 
 void
 bequest_add(struct bequest *b, int fd, unsigned slot, const char *address)
 {
-	struct bequest_socket *s = realloc(b->sockets, (b->nsockets + 1) * sizeof(*s));
+	add(&b->sockets, &b->nsockets, fd, slot, address);
+}
 
-	if (!s)
-		abort();
-	b->sockets = s;
-	s += b->nsockets++;
-	*s = (struct bequest_socket){ .fd = fd,
-				      .slot = slot,
-				      .address = strdup(address) };
-	if (!s->address)
-		abort();
+void
+bequest_pass(struct bequest *b, int fd, const char *name)
+{
+	add(&b->passed, &b->npassed, fd, 0, name);
 }
 
 int
@@ -61,6 +78,8 @@ bequest_write(const struct bequest *b)
 	for (size_t i = 0; i < b->nsockets; i++)
 		fprintf(f, "socket %d %u %s\n", b->sockets[i].fd, b->sockets[i].slot,
 			b->sockets[i].address);
+	for (size_t i = 0; i < b->npassed; i++)
+		fprintf(f, "passed %d %s\n", b->passed[i].fd, b->passed[i].address);
 	if (fclose(f) != 0) {
 		close(fd);
 		return -1;
@@ -84,6 +103,8 @@ parse_line(struct bequest *b, char *line)
 	else if (sscanf(line, "socket %d %u %n", &fd, &slot, &at) >= 2 && at &&
 		 line[at] && fd > 2 && slot < 4096)
 		bequest_add(b, fd, slot, line + at);
+	else if (sscanf(line, "passed %d%n", &fd, &at) == 1 && at && fd > 2)
+		bequest_pass(b, fd, line[at] ? line + at + 1 : "");
 }
 
 int
@@ -145,6 +166,8 @@ bequest_take(struct bequest *b)
 		fcntl(b->lock, F_SETFD, FD_CLOEXEC);
 		for (size_t i = 0; i < b->nsockets; i++)
 			fcntl(b->sockets[i].fd, F_SETFD, FD_CLOEXEC);
+		for (size_t i = 0; i < b->npassed; i++)
+			fcntl(b->passed[i].fd, F_SETFD, FD_CLOEXEC);
 	}
 	return rc == 0 ? 1 : -1;
 }

@@ -7,7 +7,8 @@
  *   ready 7                    pipe on which the new master says that it serves
  *   lock 8                     the lock of the run directory
  *   revision 12                the last that was numbered
- *   socket 9 0 127.0.0.1:8100  descriptor, slot, address */
+ *   socket 9 0 127.0.0.1:8100  descriptor, slot, address
+ *   passed 10 web              descriptor, name: the service manager's (activation.h) */
 #ifndef MASTER_BEQUEST_H
 #define MASTER_BEQUEST_H
 
@@ -27,6 +28,8 @@ struct bequest {
 	uint64_t revision;
 	struct bequest_socket *sockets;
 	size_t nsockets;
+	struct bequest_socket *passed;  /* `address`: the name */
+	size_t npassed;
 };
 
 void bequest_init(struct bequest *);
@@ -34,6 +37,9 @@ void bequest_free(struct bequest *);
 
 /* The address is copied. */
 void bequest_add(struct bequest *, int fd, unsigned slot, const char *address);
+
+/* One of the service manager's; the name is copied. */
+void bequest_pass(struct bequest *, int fd, const char *name);
 
 /* A memfd of it, not close-on-exec. -1 with errno. */
 int bequest_write(const struct bequest *);

@@ -6,6 +6,7 @@
 #include <netinet/tcp.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -57,6 +58,81 @@ bind_parse(struct bind_address *a, struct str text)
 	return str_eq(text, STR("*")) || inet_pton(AF_INET, host, &in->sin_addr) == 1;
 }
 
+int
+bind_of(struct bind_address *a, int fd)
+{
+	const struct sockaddr_in *in = (struct sockaddr_in *)&a->u.storage;
+	const struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&a->u.storage;
+
+	memset(a, 0, sizeof(*a));
+	a->len = sizeof(a->u.storage);
+	if (getsockname(fd, &a->u.any, &a->len) < 0)
+		return -1;
+	switch (a->u.any.sa_family) {
+	case AF_INET:
+		a->port = ntohs(in->sin_port);
+		return 0;
+	case AF_INET6:
+		a->port = ntohs(in6->sin6_port);
+		return 0;
+	case AF_UNIX:
+		return 0;
+	}
+	errno = EAFNOSUPPORT;
+	return -1;
+}
+
+bool
+bind_same(const struct bind_address *a, const struct bind_address *b)
+{
+	const struct sockaddr_in *a4 = (const void *)&a->u, *b4 = (const void *)&b->u;
+	const struct sockaddr_in6 *a6 = (const void *)&a->u, *b6 = (const void *)&b->u;
+
+	if (a->u.any.sa_family != b->u.any.sa_family || a->port != b->port)
+		return false;
+	switch (a->u.any.sa_family) {
+	case AF_INET:
+		return a4->sin_addr.s_addr == b4->sin_addr.s_addr;
+	case AF_INET6:
+		return memcmp(&a6->sin6_addr, &b6->sin6_addr, sizeof(a6->sin6_addr)) == 0;
+	}
+	return a->u.un.sun_path[0] == '/' && strcmp(a->u.un.sun_path, b->u.un.sun_path) == 0;
+}
+
+bool
+bind_is_any(const struct bind_address *a)
+{
+	const struct sockaddr_in *in = (const void *)&a->u;
+	const struct sockaddr_in6 *in6 = (const void *)&a->u;
+
+	if (a->u.any.sa_family == AF_INET)
+		return in->sin_addr.s_addr == htonl(INADDR_ANY);
+	return a->u.any.sa_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&in6->sin6_addr);
+}
+
+const char *
+bind_text(const struct bind_address *a, char to[static BIND_TEXT])
+{
+	const struct sockaddr_in *in = (const void *)&a->u;
+	const struct sockaddr_in6 *in6 = (const void *)&a->u;
+	const char *path = a->u.un.sun_path;
+	char host[INET6_ADDRSTRLEN] = "";
+
+	switch (a->u.any.sa_family) {
+	case AF_INET:
+		inet_ntop(AF_INET, &in->sin_addr, host, sizeof(host));
+		snprintf(to, BIND_TEXT, "%s:%u", host, a->port);
+		break;
+	case AF_INET6:
+		inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof(host));
+		snprintf(to, BIND_TEXT, "[%s]:%u", host, a->port);
+		break;
+	default:
+		snprintf(to, BIND_TEXT, "unix:%s%s", *path ? path : "@", *path ? "" : path + 1);
+	}
+	return to;
+}
+
 static int
 fail(int fd)
 {
@@ -91,7 +167,9 @@ static bool
 unix_is_served(const struct bind_address *a)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	bool served = fd < 0 || connect(fd, &a->u.any, a->len) == 0 || errno == EAGAIN;
+	/* Only who is refused knows that nobody is there: EAGAIN is a full queue, EPROTOTYPE
+	 * another kind of socket, EACCES somebody else's. */
+	bool served = fd < 0 || connect(fd, &a->u.any, a->len) == 0 || errno != ECONNREFUSED;
 
 	if (fd >= 0)
 		close(fd);

@@ -1,6 +1,7 @@
 # All of the master but main(), for its unit tests.
 noinst_LIBRARIES += libmaster.a
 libmaster_a_SOURCES = \
+	master/activation.c master/activation.h \
 	master/backoff.c master/backoff.h \
 	master/bequest.c master/bequest.h \
 	master/bind.c master/bind.h \

@@ -258,6 +258,7 @@ master_run(const char *file, char **argv, bool single)
 	m->forks = !single;
 	log_setup("master", LOG_LEVEL_INFO);
 	clock_update();
+	activation_take(&m->sockets.activation);
 	if (setup_early(m) < 0) {
 		free(m);
 		return 1;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -38,7 +39,7 @@ add(struct sockets *s, struct str address)
 	struct bound *b = must(calloc(1, sizeof(*b))), **at = &s->first;
 
 	b->address = must(strndup(address.len ? address.at : "", address.len));
-	b->is_unix = str_starts(address, STR("unix:"));
+	b->is_unix = b->shared = str_starts(address, STR("unix:"));
 	while (*at)
 		at = &(*at)->next;
 	*at = b;
@@ -83,18 +84,66 @@ probe(const struct sockets *s, const struct bind_address *a, unsigned patience)
 	return error;
 }
 
+static const char *
+path_of(const struct bound *b)
+{
+	return b->address + strlen("unix:");
+}
+
+/* Remembers which file is ours. */
+static void
+know_file(struct bound *b)
+{
+	struct stat st;
+
+	if (!b->is_unix || b->passed || lstat(path_of(b), &st) < 0)
+		return;
+	b->device = st.st_dev;
+	b->inode = st.st_ino;
+}
+
+static bool
+is_our_file(const struct bound *b)
+{
+	struct stat st;
+
+	return b->is_unix && !b->passed && lstat(path_of(b), &st) == 0 && b->inode == st.st_ino &&
+	       b->device == st.st_dev;
+}
+
+/* Whether the configuration listens on [::] with this port, too. */
+static bool
+names_six(const struct conf_model *m, uint16_t port)
+{
+	struct bind_address a;
+
+	for (size_t i = 0; i < m->nlisteners; i++)
+		for (size_t j = 0; j < m->listeners[i].nbinds; j++)
+			if (bind_parse(&a, m->listeners[i].binds[j].text) && a.port == port &&
+			    a.u.any.sa_family == AF_INET6)
+				return true;
+	return false;
+}
+
 /* The slots of an address that it does not have yet. Returns an errno. */
 static int
-fill(struct sockets *s, struct bound *b, unsigned workers, unsigned patience)
+fill(struct sockets *s, struct bound *b, const struct conf_model *m, unsigned workers,
+     unsigned patience)
 {
-	unsigned wanted = b->is_unix ? 1 : workers;
 	struct bind_address a;
+	unsigned wanted;
 	int fd, error;
 
 	if (!bind_parse(&a, str_of(b->address)))
 		return EINVAL;
+	if (!b->nslots && (fd = activation_get(&s->activation, &a, !names_six(m, a.port))) >= 0) {
+		b->passed = b->shared = true;
+		put_slot(s, b, 0, fd);
+		return 0;
+	}
 	if (!b->nslots && (error = probe(s, &a, patience)))
 		return error;
+	wanted = b->shared ? 1 : workers;
 	for (unsigned i = 0; i < wanted; i++) {
 		if (i < b->nslots && b->slots[i].fd >= 0)
 			continue;
@@ -102,6 +151,7 @@ fill(struct sockets *s, struct bound *b, unsigned workers, unsigned patience)
 		if (fd < 0)
 			return errno;
 		put_slot(s, b, i, fd);
+		know_file(b);
 	}
 	return 0;
 }
@@ -138,7 +188,7 @@ sockets_prepare(struct sockets *s, const struct conf_model *model, unsigned work
 				b = add(s, l->binds[j].text);
 			b->coming = true;
 			b->backlog = l->backlog > 0 ? (int)l->backlog : 511;
-			error = fill(s, b, workers, patience);
+			error = fill(s, b, model, workers, patience);
 			if (error) {
 				say(diag, &l->binds[j], error);
 				rc = -1;
@@ -153,7 +203,8 @@ sockets_listen(struct sockets *s, const char **address)
 {
 	for (struct bound *b = s->first; b; b = b->next) {
 		*address = b->address;
-		for (unsigned i = 0; b->coming && i < b->nslots; i++)
+		/* What was passed listens already. */
+		for (unsigned i = 0; b->coming && !b->passed && i < b->nslots; i++)
 			if (b->slots[i].fd >= 0 && listen(b->slots[i].fd, b->backlog) < 0)
 				return -1;
 	}
@@ -175,8 +226,8 @@ discard(struct bound **at, bool remove)
 {
 	struct bound *b = *at;
 
-	if (remove && b->is_unix && b->nslots)
-		unlink(b->address + strlen("unix:"));
+	if (remove && b->nslots && is_our_file(b))
+		unlink(path_of(b));
 	drop(b, 0);
 	*at = b->next;
 	free(b->slots);
@@ -205,6 +256,7 @@ sockets_commit(struct sockets *s)
 		b->current = b->coming;
 		b->kept = b->nslots;
 	}
+	activation_tell(&s->activation);
 }
 
 void
@@ -227,7 +279,7 @@ sockets_each(const struct sockets *s, unsigned worker, unsigned workers, bool co
 		if (!(coming ? b->coming : b->current))
 			continue;
 		for (unsigned i = 0; i < n; i++)
-			if (b->slots[i].fd >= 0 && (b->is_unix || i % workers == worker))
+			if (b->slots[i].fd >= 0 && (b->shared || i % workers == worker))
 				fn(arg, b, &b->slots[i]);
 	}
 }
@@ -251,6 +303,7 @@ sockets_adopt(struct sockets *s, const char *address, unsigned slot, int fd)
 		b = add(s, str_of(address));
 	put_slot(s, b, slot, fd);
 	b->kept = b->nslots;
+	know_file(b);
 }
 
 void
@@ -258,6 +311,7 @@ sockets_close(struct sockets *s, bool remove)
 {
 	while (s->first)
 		discard(&s->first, remove);
+	activation_free(&s->activation);
 }
 
 void

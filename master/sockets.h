@@ -5,7 +5,7 @@
  * their number changes. With n workers, the socket of slot k is served by worker k mod n,
  * so that those of slots that a reload took away are served on by the workers that stay (and
  * by those, too, when the slot gets a worker again: nobody is told to stop listening).
- * A unix socket is one for all slots.
+ * A unix socket is one for all slots, and so is one that the service manager passed to us (activation.h).
  *
  * A reload is prepared (sockets made and bound, nothing listens yet) and then committed
  * or aborted. */
@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "conf/model.h"
+#include "master/activation.h"
 
 struct socket {
 	int fd;
@@ -25,17 +26,21 @@ struct socket {
 struct bound {                          /* an address */
 	struct bound *next;
 	char *address;                  /* conf_bind.text */
-	struct socket *slots;           /* by slot; of a unix address one */
+	struct socket *slots;           /* by slot; of a shared address one */
 	unsigned nslots;
 	unsigned kept;                  /* of these, committed: they listen; 0: a new address */
 	int backlog;
 	bool is_unix;
+	bool passed;                    /* a socket of the service manager's */
+	bool shared;                    /* one for all workers: either of those */
+	uint64_t device, inode;         /* of a unix socket's file, so that only ours is removed */
 	bool current, coming;           /* named by the configuration in force; by the one prepared */
 };
 
 struct sockets {
 	struct bound *first;
 	uint32_t last_id;
+	struct activation activation;
 };
 
 /* Makes what `model` needs with `workers` workers. An address in use is tried again for `patience`

@@ -20,9 +20,12 @@ fill(const struct master *m, struct bequest *b, int ready)
 	b->lock = m->lock;
 	b->revision = m->last_number;
 	for (const struct bound *a = m->sockets.first; a; a = a->next)
-		for (unsigned i = 0; i < a->kept; i++)
+		for (unsigned i = 0; i < a->kept && !a->passed; i++)
 			if (a->current && a->slots[i].fd >= 0)
 				bequest_add(b, a->slots[i].fd, i, a->address);
+	/* The next master finds out itself which address they are for. */
+	for (size_t i = 0; i < m->sockets.activation.n; i++)
+		bequest_pass(b, m->sockets.activation.at[i].fd, m->sockets.activation.at[i].name);
 }
 
 static void
@@ -51,6 +54,8 @@ execute(const struct master *m, int ready)
 	keep_open(b.lock);
 	for (size_t i = 0; i < b.nsockets; i++)
 		keep_open(b.sockets[i].fd);
+	for (size_t i = 0; i < b.npassed; i++)
+		keep_open(b.passed[i].fd);
 	execv(m->program, m->argv);
 	log_error("cannot execute %s: %s", m->program, strerror(errno));
 	_exit(127);
@@ -171,6 +176,8 @@ upgrade_take(struct master *m)
 	for (size_t i = 0; i < b->nsockets; i++)
 		sockets_adopt(&m->sockets, b->sockets[i].address, b->sockets[i].slot,
 			      b->sockets[i].fd);
+	for (size_t i = 0; i < b->npassed; i++)
+		activation_add(&m->sockets.activation, b->passed[i].fd, b->passed[i].address);
 }
 
 void
