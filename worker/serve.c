@@ -48,6 +48,14 @@ site_make(struct worker *w, struct str name)
 }
 
 static void
+site_free(struct site *s)
+{
+	list_remove(&s->link);
+	hello_gate_free(s->gate);
+	free(s);
+}
+
+static void
 site_unpin(struct site *s)
 {
 	struct generation *g = s->pinned;
@@ -63,8 +71,7 @@ site_leave(struct site *s)
 	if (--s->connections || !s->pinned)
 		return;
 	site_unpin(s);
-	list_remove(&s->link);
-	free(s);
+	site_free(s);
 }
 
 /* ---- connections */
@@ -173,20 +180,39 @@ serve(struct site *s, int fd, bool h2, const struct addr *peer, struct tls *tls,
  * `connections`. */
 
 static void
-site_left(struct site *s)
-{
-	s->worker->nhellos--;
-	site_leave(s);
-}
-
-static void
 hello_done(void *to, int fd, bool h2, const struct addr *peer, struct tls *tls,
 	   struct hello_facts *facts, struct str first)
 {
 	struct site *s = to;
 
+	if (tls) {
+		s->worker->page->count[METRIC_TLS_HANDSHAKES]++;
+		s->worker->page->count[METRIC_TLS_RESUMED] += facts && facts->tls.resumed;
+	}
 	serve(s, fd, h2, peer, tls, facts, first);
-	site_left(s);
+	site_leave(s);
+}
+
+/* One line a second: a stranger does not fill the log. */
+static void
+say(struct site *s, const struct addr *peer, enum hello_fault f, struct str detail)
+{
+	static const char *const words[] = {
+		[HELLO_TIMEOUT] = "not done in time",
+		[HELLO_NO_PROXY] = "no PROXY header",
+		[HELLO_BAD_PROXY] = "a bad PROXY header",
+		[HELLO_TLS] = "TLS handshake",
+		[HELLO_TOO_MANY] = "too many handshakes",
+	};
+	struct worker *w = s->worker;
+	char text[ADDR_TEXT];
+
+	if (f == HELLO_GONE || clock_ms() < w->hello_said + 1000)
+		return;
+	w->hello_said = clock_ms();
+	log_info("listener %.*s: connection of %.*s refused: %s%s%.*s", STR_ARG(s->name),
+		 (int)(addr_put(text, peer) - text), text, words[f],
+		 detail.len ? ": " : "", STR_ARG(detail));
 }
 
 static void
@@ -195,12 +221,17 @@ hello_fault(void *to, const struct addr *peer, enum hello_fault f, enum tls_faul
 {
 	struct site *s = to;
 
-	(void)peer, (void)why, (void)detail, (void)f;
+	(void)why;
+	s->worker->page->count[METRIC_TLS_FAILED] += f == HELLO_TLS;
+	say(s, peer, f, detail);
 	refused(s);
-	site_left(s);
+	site_leave(s);
 }
 
-static const struct hello_ops hello_ops = { .on_done = hello_done, .on_fault = hello_fault };
+static const struct hello_ops hello_ops = {
+	.on_done = hello_done,
+	.on_fault = hello_fault,
+};
 
 static void
 on_accept(struct listen *l, int fd, const struct addr *peer)
@@ -212,14 +243,12 @@ on_accept(struct listen *l, int fd, const struct addr *peer)
 		serve(s, fd, false, peer, NULL, NULL, STR_NONE);
 		return;
 	}
-	if ((s->most_hellos && w->nhellos >= s->most_hellos) ||
-	    hello_begin(&w->loop, fd, peer, &s->rules, &hello_ops, s, &w->hellos) < 0) {
-		close(fd);
-		refused(s);
-		return;
-	}
-	w->nhellos++;
 	s->connections++;
+	if (hello_begin(&w->loop, fd, peer, &s->rules, &hello_ops, s, &w->hellos) == 0)
+		return;
+	close(fd);
+	refused(s);
+	site_leave(s);
 }
 
 /* ---- sockets */
@@ -332,8 +361,7 @@ drop_removed(struct worker *w, const struct conf_model *m)
 			s->pinned = w->previous;
 			s->pinned->refs++;
 		} else {
-			list_remove(&s->link);
-			free(s);
+			site_free(s);
 		}
 	}
 }
@@ -352,16 +380,20 @@ set_rules(struct site *s, const struct generation *g)
 {
 	const struct conf_listener *c = s->conf;
 
+	if (c->tls && !s->gate)
+		s->gate = hello_gate_new();
 	s->rules = (struct hello_rules){
 		.tls = g->tls[c->index],
 		.h1 = c->h1,
 		.h2 = c->h2,
 		.proxy = c->proxy_protocol,
+		.gate = s->gate,
+		.pending = c->tls ? (uint32_t)c->tls->pending : 0,
+		.rate = c->tls ? (uint32_t)c->tls->rate : 0,
 		.trusted = is_trusted,
 		.deadline_ms = c->tls ? c->tls->handshake : g->model->gateway.timeouts.head,
 	};
 	s->plain = !c->tls && !c->h2 && !c->proxy_protocol;
-	s->most_hellos = c->tls ? (uint32_t)c->tls->pending : 0;
 }
 
 int
@@ -429,8 +461,7 @@ serve_end(struct worker *w)
 	while (!list_empty(&w->sites)) {
 		struct site *s = list_entry(w->sites.next, struct site, link);
 
-		list_remove(&s->link);
 		site_unpin(s);
-		free(s);
+		site_free(s);
 	}
 }

@@ -16,7 +16,7 @@ struct site {
 	uint32_t connections;
 	struct hello_rules rules;       /* of conf; not used where the first byte is HTTP/1.1 */
 	bool plain;                     /* … as here */
-	uint32_t most_hellos;           /* under way at a time; 0: no limit */
+	struct hello_gate *gate;        /* limits of handshakes; NULL: none */
 	struct str name;
 	char text[];
 };

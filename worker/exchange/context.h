@@ -48,7 +48,7 @@ struct worker {
 	uint64_t nconns;
 	struct list conns;              /* client connections: struct conn by link */
 	struct list hellos;             /* those that have not said what they speak */
-	uint32_t nhellos;
+	uint64_t hello_said;            /* ms: a failed one was logged */
 	struct tls_tickets tickets;
 	struct list logfiles;           /* access logs, kept over generations */
 	struct stats_page *page;
