@@ -80,7 +80,11 @@ window_map(const struct window *w, int slice, int fd, size_t size, bool writable
 			writable ? PROT_READ | PROT_WRITE : PROT_READ,
 			MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd, 0);
 
-	return at == MAP_FAILED ? -1 : 0;
+	if (at == MAP_FAILED)
+		return -1;
+	/* Keys of certificates and secrets lie there: a core file is not to have them. */
+	madvise(at, size, MADV_DONTDUMP);
+	return 0;
 }
 
 void
