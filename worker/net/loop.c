@@ -34,6 +34,7 @@ loop_free(struct loop *l)
 	pipe_pool_free(&l->pipes);
 	free(l->rbuf);
 	free(l->out.buf);
+	free(l->out.sealed);
 }
 
 int

@@ -39,6 +39,7 @@ struct outbox {                         /* see wire.h */
 	struct wire *wire;              /* whose bytes these are; NULL: empty */
 	uint32_t len;
 	char *buf;                      /* OUTBOX bytes */
+	char *sealed;                   /* what leaves by TLS; NULL: not needed yet */
 };
 
 struct loop {

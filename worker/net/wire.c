@@ -1,9 +1,12 @@
 #include "worker/net/wire.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+
+#include "worker/net/tls.h"
 
 void
 wire_fail(struct wire *w, int error)
@@ -11,15 +14,6 @@ wire_fail(struct wire *w, int error)
 	w->error = (uint32_t)error;
 	chain_free(&w->held);
 	loop_ready(w->loop, &w->event);
-}
-
-static void
-shut_now(struct wire *w)
-{
-	if (w->shut_after && !w->shut && !w->held.len && !w->error) {
-		w->shut = true;
-		shutdown(w->event.fd, SHUT_WR);
-	}
 }
 
 /* One send of a few pieces; what is not taken is held. */
@@ -58,6 +52,101 @@ send_out(struct wire *w, struct iovec *v, int n)
 	}
 }
 
+/* ---- TLS */
+
+static void
+send_sealed(struct wire *w, size_t len)
+{
+	if (len)
+		send_out(w, &(struct iovec){ w->loop->out.sealed, len }, 1);
+}
+
+/* As many records as the buffer has room for leave in one send. */
+static void
+seal_out(struct wire *w, const struct iovec *v, int n)
+{
+	char *out = w->loop->out.sealed;
+	size_t used = 0;
+
+	for (int i = 0; i < n; i++) {
+		struct str rest = { v[i].iov_base, v[i].iov_len };
+
+		while (rest.len && !w->error) {
+			struct str now = str_first(rest, WIRE_SEALED - 1024);
+			ssize_t got;
+
+			if (tls_room(now.len) > WIRE_SEALED - used) {
+				send_sealed(w, used);
+				used = 0;
+				continue;
+			}
+			got = tls_seal(w->tls, now, out + used, WIRE_SEALED - used);
+			if (got < 0) {
+				wire_fail(w, EPROTO);
+				return;
+			}
+			used += (size_t)got;
+			rest = str_from(rest, now.len);
+		}
+	}
+	send_sealed(w, used);
+}
+
+static void
+send_pieces(struct wire *w, struct iovec *v, int n)
+{
+	if (__builtin_expect(!w->tls, 1))
+		send_out(w, v, n);
+	else if (!w->error && w->event.fd >= 0)
+		seal_out(w, v, n);
+}
+
+static void
+send_owed(struct wire *w)
+{
+	size_t n;
+
+	while ((n = tls_owed(w->tls, w->loop->out.sealed, WIRE_SEALED)))
+		send_sealed(w, n);
+}
+
+void
+wire_tls(struct wire *w, struct tls *t)
+{
+	struct outbox *o = &w->loop->out;
+
+	if (!o->sealed && !(o->sealed = malloc(WIRE_SEALED)))
+		abort();
+	w->tls = t;
+	if (tls_pending(t)) {
+		w->again |= EPOLLIN;
+		loop_ready(w->loop, &w->event);
+	}
+}
+
+static void
+shut_now(struct wire *w)
+{
+	if (!w->shut_after || w->shut || w->held.len || w->error)
+		return;
+	if (w->tls) {
+		send_sealed(w, tls_bye(w->tls, w->loop->out.sealed, WIRE_SEALED));
+		if (w->held.len || w->error)
+			return;
+	}
+	w->shut = true;
+	shutdown(w->event.fd, SHUT_WR);
+}
+
+static void
+close_tls(struct wire *w)
+{
+	if (w->held.len || w->error)
+		tls_mute(w->tls);
+	tls_free(w->tls);
+	w->tls = NULL;
+}
+
 static struct iovec
 piece(struct str s)
 {
@@ -89,6 +178,8 @@ wire_turn(struct event *s, uint32_t events)
 {
 	struct wire *w = (struct wire *)s;
 
+	events |= w->again;
+	w->again = 0;
 	if (w->error && !w->told) {
 		w->told = true;
 		w->ops->on_error(w, (int)w->error);
@@ -146,6 +237,8 @@ wire_close(struct wire *w)
 		w->loop->out.wire = NULL;
 	}
 	timer_remove(&w->loop->wheel, &w->timer);
+	if (w->tls)
+		close_tls(w);
 	chain_free(&w->held);
 	loop_bury(w->loop, &w->event);
 }
@@ -161,6 +254,8 @@ wire_abort(struct wire *w)
 	}
 	if (!w->event.buried)
 		setsockopt(w->event.fd, SOL_SOCKET, SO_LINGER, &l, sizeof(l));
+	if (w->tls)
+		tls_mute(w->tls);
 	wire_close(w);
 }
 
@@ -174,7 +269,7 @@ wire_flush(struct loop *l)
 		return;
 	o->wire = NULL;
 	if (o->len)
-		send_out(w, &(struct iovec){ o->buf, o->len }, 1);
+		send_pieces(w, &(struct iovec){ o->buf, o->len }, 1);
 	o->len = 0;
 	shut_now(w);
 }
@@ -231,7 +326,7 @@ wire_send_tail(struct wire *w, struct str bytes, struct str tail)
 	v[n++] = piece(bytes);
 	if (tail.len)
 		v[n++] = piece(tail);
-	send_out(w, v, n);
+	send_pieces(w, v, n);
 	o->len = 0;
 }
 
@@ -249,6 +344,21 @@ wire_shut(struct wire *w)
 		shut_now(w);
 }
 
+static ssize_t
+recv_tls(struct wire *w, char *to, size_t max)
+{
+	ssize_t n = tls_recv(w->tls, to, max);
+	int error = errno;
+
+	send_owed(w);
+	if (n > 0 && tls_over(w->tls)) {
+		w->again = EPOLLIN | EPOLLRDHUP;
+		loop_ready(w->loop, &w->event);
+	}
+	errno = error;
+	return n;
+}
+
 ssize_t
 wire_recv(struct wire *w, size_t max)
 {
@@ -256,5 +366,18 @@ wire_recv(struct wire *w, size_t max)
 
 	if (l->out.wire)
 		wire_flush(l);
-	return recv(w->event.fd, l->rbuf, max < LOOP_RBUF ? max : LOOP_RBUF, 0);
+	max = max < LOOP_RBUF ? max : LOOP_RBUF;
+	if (__builtin_expect(!w->tls, 1))
+		return recv(w->event.fd, l->rbuf, max, 0);
+	return recv_tls(w, l->rbuf, max);
+}
+
+bool
+wire_silent(struct wire *w)
+{
+	char byte;
+	ssize_t n = w->tls ? recv_tls(w, &byte, 1) :
+			     recv(w->event.fd, &byte, 1, MSG_PEEK);
+
+	return n < 0 && errno == EAGAIN;
 }

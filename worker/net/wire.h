@@ -13,7 +13,12 @@
 #include "worker/net/addr.h"
 #include "worker/net/loop.h"
 
-enum { OUTBOX = 64 * 1024, OUTBOX_COPY = 4096, WIRE_HELD_MAX = 4 * 1024 * 1024 };
+enum {
+	OUTBOX = 64 * 1024,
+	OUTBOX_COPY = 4096,
+	WIRE_HELD_MAX = 4 * 1024 * 1024,
+	WIRE_SEALED = 144 * 1024        /* ciphertext in one send */
+};
 
 /* WIRE_HELD_MAX is never reached: credit lets two heads (a MiB each, at most) and one reading
  * pile up. */
@@ -44,10 +49,11 @@ struct wire {
 	bool shut;                      /* done */
 	uint64_t sent;                  /* bytes that the kernel took, ever */
 	struct tls *tls;                /* NULL: none. Ours from wire_tls() on */
+	uint32_t again;                 /* EPOLL* bits of the next turn that the socket knows nothing of */
 };
 
 /* From now on by TLS, whose handshake is done: what is read is decrypted, what is sent encrypted; held bytes are
- * encrypted ones. wire_close() frees it. */
+ * encrypted ones. wire_close() frees it. What it has read ahead comes as an event. */
 void wire_tls(struct wire *, struct tls *);
 
 /* Takes a connected (or connecting) non-blocking socket, which may have been in the loop as another event (hello). -1 with errno: the socket is still the caller's. */
@@ -77,8 +83,11 @@ void wire_fail(struct wire *, int error);
 /* SHUT_WR once everything has left. */
 void wire_shut(struct wire *);
 
-/* Reads into loop->rbuf, at most `max` bytes, having flushed the outbox. As recv(2): 0 at the end, -1 with errno. */
+/* Reads into loop->rbuf, at most `max` bytes, having flushed the outbox. As recv(2): 0 at the end, -1 with errno.
+ * Fewer than `max`: there is nothing more for now, with TLS as without. */
 ssize_t wire_recv(struct wire *, size_t max);
+/* Whether nothing at all can be read now, not even the end. If there was something, it may be lost. */
+bool wire_silent(struct wire *);
 
 /* Bytes not yet taken by the kernel. */
 static inline size_t
