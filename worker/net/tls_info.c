@@ -232,11 +232,20 @@ peer_info(X509 *x, struct arena *a, struct tls_info *info)
 	info->fingerprint = (struct str){ hex, 64 };
 }
 
-void
-tls_info(const struct tls *t, struct arena *a, struct tls_info *info)
+struct str
+tls_alpn(const struct tls *t)
 {
 	const unsigned char *alpn;
 	unsigned int n;
+
+	SSL_get0_alpn_selected(t->ssl, &alpn, &n);
+	return n == 2 && !memcmp(alpn, "h2", 2) ? STR("h2") :
+	       n == 8 && !memcmp(alpn, "http/1.1", 8) ? STR("http/1.1") : STR_NONE;
+}
+
+void
+tls_info(const struct tls *t, struct arena *a, struct tls_info *info)
+{
 	int group = (int)SSL_get_negotiated_group(t->ssl);
 	X509 *peer = SSL_get0_peer_certificate(t->ssl);
 	bool checked = SSL_get_verify_mode(t->ssl) != SSL_VERIFY_NONE;
@@ -247,9 +256,7 @@ tls_info(const struct tls *t, struct arena *a, struct tls_info *info)
 	if (group)
 		info->group = arena_str(a, str_of(SSL_group_to_name(t->ssl, group)));
 	info->sni = arena_str(a, str_of(SSL_get_servername(t->ssl, TLSEXT_NAMETYPE_host_name)));
-	SSL_get0_alpn_selected(t->ssl, &alpn, &n);
-	info->alpn = n == 2 && !memcmp(alpn, "h2", 2) ? STR("h2") :
-		     n == 8 && !memcmp(alpn, "http/1.1", 8) ? STR("http/1.1") : STR_NONE;
+	info->alpn = tls_alpn(t);
 	info->resumed = SSL_session_reused(t->ssl);
 	info->verified = peer && checked && SSL_get_verify_result(t->ssl) == X509_V_OK;
 	if (peer)
