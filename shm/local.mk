@@ -4,6 +4,7 @@ libshm_a_SOURCES = shm/metrics.def \
 	shm/inflight.c shm/inflight.h \
 	shm/ledger.c shm/ledger.h \
 	shm/meters.c shm/meters.h \
+	shm/pace.c shm/pace.h \
 	shm/poison.c shm/poison.h \
 	shm/quotas.c shm/quotas.h \
 	shm/records.c shm/records.h \
@@ -12,6 +13,7 @@ libshm_a_SOURCES = shm/metrics.def \
 	shm/slots.c shm/slots.h \
 	shm/stats.c shm/stats.h \
 	shm/step.h shm/touched.h shm/word.h \
+	shm/tickets.c shm/tickets.h \
 	shm/tally.c shm/tally.h
 
 # store
