@@ -68,7 +68,6 @@ enum {
 	CONF_F_LIST = 16,  /* a list of groups by `sub` */
 	CONF_F_TYPED = 32, /* policies: the rows of its `type` as well */
 	CONF_F_NONE = 64,  /* PATH: "none" may be written, and is an empty one */
-	CONF_F_KEY = 128,  /* FILE: a private key, that nobody else may read */
 };
 
 struct conf_field {

@@ -198,8 +198,8 @@ const struct conf_field listener_rows[] = {
 	  .offset = offsetof(struct conf_listener, client_cert_from),
 	  .parse = cert_from_parse,
 	  .help = "headers in which peers in trust, who ended TLS, say the client's "
-		  "certificate, such as [ \"Client-Cert\" ] or [ "
-		  "\"X-Forwarded-Client-Cert\" ]" },
+		  "certificate: \"Client-Cert\" (RFC 9440), \"X-Forwarded-Client-Cert\" (as "
+		  "Envoy writes it), or another name, whose value is taken as its subject" },
 	{ "connect", CONF_KIND_VIA, .offset = offsetof(struct conf_listener, connect),
 	  .parse = connect_parse, .sub = connect_rows,
 	  .help = "a forward proxy for clients with https_proxy: CONNECT to what allow "

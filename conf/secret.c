@@ -273,9 +273,7 @@ file_read(struct conf_load *l, const struct conf_field *r, const struct conf_nod
 				 .at;
 	if (!path || bytes_of(l, n, path, &st, &to->bytes) < 0)
 		return -1;
-	/* A key may stand in the file of its chain. */
-	if (r->flags & CONF_F_KEY ||
-	    memmem(to->bytes.at, to->bytes.len, begin_key, sizeof(begin_key) - 1))
+	if (memmem(to->bytes.at, to->bytes.len, begin_key, sizeof(begin_key) - 1))
 		return others_read(l, n, path, &st, "a private key");
 	return 0;
 }

@@ -92,7 +92,7 @@ pair_check(struct conf_load *l, const struct conf_node *n, struct conf_file *cer
 static const struct conf_field pair_rows[] = {
 	{ "cert", CONF_KIND_FILE, CONF_F_REQUIRED, PAIR(cert),
 	  .help = "the certificate and those between it and the root, in this order: PEM" },
-	{ "key", CONF_KIND_FILE, CONF_F_KEY, PAIR(key),
+	{ "key", CONF_KIND_FILE, .offset = PAIR(key),
 	  .help = "its private key, PEM; left out: it stands in the file of cert" },
 	{ "ocsp", CONF_KIND_FILE, .offset = PAIR(ocsp),
 	  .help = "the answer of its authority that it is not revoked, to be stapled: DER, "
@@ -139,7 +139,7 @@ const struct conf_field tls_rows[] = {
 	{ "cert", CONF_KIND_FILE, .offset = ONE(cert),
 	  .help = "the certificate and those between it and the root, in this order: a PEM "
 		  "file, or \"cred:NAME\" of systemd" },
-	{ "key", CONF_KIND_FILE, CONF_F_KEY, ONE(key),
+	{ "key", CONF_KIND_FILE, .offset = ONE(key),
 	  .help = "its private key: a PEM file that others cannot read, or \"cred:NAME\" of "
 		  "systemd; left out: it stands in the file of cert" },
 	{ "ocsp", CONF_KIND_FILE, .offset = ONE(ocsp),
@@ -301,7 +301,7 @@ const struct conf_field upstream_tls_rows[] = {
 		  "the host of the target" },
 	{ "client_cert", CONF_KIND_FILE, .offset = U(client_cert),
 	  .help = "the certificate that is shown to targets which ask for one: PEM" },
-	{ "client_key", CONF_KIND_FILE, CONF_F_KEY, U(client_key),
+	{ "client_key", CONF_KIND_FILE, .offset = U(client_key),
 	  .help = "its private key: a PEM file that others cannot read, or \"cred:NAME\" of "
 		  "systemd; left out: it stands in the file of client_cert" },
 	{ "pin", CONF_KIND_STRS, .offset = U(pin),

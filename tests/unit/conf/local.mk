@@ -33,6 +33,11 @@ tests_unit_conf_test_consumers_SOURCES = tests/unit/conf/test_consumers.c tests/
 tests_unit_conf_test_consumers_LDADD = $(UNIT_LIBS_conf)
 TESTS += tests/unit/conf/test_consumers
 
+check_PROGRAMS += tests/unit/conf/test_tls
+tests_unit_conf_test_tls_SOURCES = tests/unit/conf/test_tls.c tests/unit/conf/try.h
+tests_unit_conf_test_tls_LDADD = $(UNIT_LIBS_conf)
+TESTS += tests/unit/conf/test_tls
+
 # The exact text of every finding, and hostile files.
 dist_check_SCRIPTS += tests/conf/golden
 TESTS += tests/conf/golden
