@@ -179,6 +179,8 @@ tables(const struct conf_model *m)
 		t |= p->inflight ? TABLE_INFLIGHT : 0;
 		t |= p->identifies ? TABLE_METERS : 0;
 	}
+	for (size_t i = 0; i < m->nupstreams; i++)
+		t |= m->upstreams[i].pace.rate.count ? TABLE_CELLS : 0;
 	return t;
 }
 

@@ -6,6 +6,7 @@
 
 #include "worker/channel.h"
 #include "worker/exchange/directory.h"
+#include "worker/exchange/oauth.h"
 #include "worker/secure.h"
 #include "worker/serve.h"
 
@@ -42,6 +43,7 @@ unbind(struct generation *g)
 	}
 	free(g->bound);
 	secure_unbind(g);
+	oauth_unbind(g->tokens, m->nupstreams);
 	if (g->clusters)
 		upstreams_unbind(&g->worker->upstreams, g->clusters, m->nupstreams);
 	regex_unbind(g->jit);
@@ -120,6 +122,7 @@ generation_bind(struct worker *w, const struct image *i, uintptr_t at, size_t si
 	g->release = release;
 	g->clusters = upstreams_bind(&w->upstreams, i->model, i->targets, w->error);
 	g->jit = regex_bind(i->router->regexes, i->router->nregexes);
+	g->tokens = oauth_bind(w, i->model);
 	*error = w->error;
 	if (!g->clusters || secure_bind(g) < 0 || bind_policies(g, error)) {
 		unbind(g);

@@ -15,6 +15,8 @@
 #include "worker/channel.h"
 #include "worker/crash.h"
 #include "worker/exchange/directory.h"
+#include "worker/exchange/oauth_fetch.h"
+#include "worker/net/dns.h"
 #include "worker/generation.h"
 #include "worker/serve.h"
 
@@ -284,6 +286,8 @@ make(const struct worker_start *s)
 	list_init(&w->conns);
 	list_init(&w->hellos);
 	list_init(&w->logfiles);
+	list_init(&w->tokens);
+	list_init(&w->fetches);
 	list_init(&w->sites);
 	list_init(&w->listens);
 	list_init(&w->sockets);
@@ -298,6 +302,7 @@ make(const struct worker_start *s)
 	w->loop.after = after_turn;
 	w->second.fire = every_second;
 	upstreams_init(&w->upstreams, &w->loop, w->page);
+	w->dns = dns_open(&w->loop);
 	w->directory = directory_new(s->image->model->gateway.statedir, w->shared);
 	return w;
 }
@@ -306,6 +311,8 @@ static void
 end(struct worker *w)
 {
 	serve_cut(w);
+	oauth_fetch_stop(w);
+	dns_close(w->dns);
 	upstreams_close_idle(&w->upstreams);
 	generation_tick(w, false);
 	generation_unref(w->gen);

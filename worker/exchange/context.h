@@ -9,6 +9,8 @@
 #include "worker/upstream/upstream.h"
 
 struct image;                           /* worker/worker.h */
+struct oauth;                           /* exchange/oauth.h */
+struct dns;
 
 struct listener_series {                /* of shm/stats.h */
 	uint32_t series;
@@ -28,6 +30,7 @@ struct generation {
 	const struct listener_series *listeners;        /* by listener index */
 	struct cluster *clusters;       /* by upstream index */
 	struct tls_server **tls;        /* by listener index; NULL: none */
+	struct oauth **tokens;          /* by upstream index; NULL: none */
 	struct regex_jit *jit;
 	void **bound;                   /* by conf_policy.index: what policy.bind returned */
 	uint32_t nbound;                /* how many of them are bound */
@@ -57,6 +60,8 @@ struct worker {
 	struct ring *ring;
 	struct shared *shared;
 	struct directory *directory;    /* consumers of the store */
+	struct list tokens, fetches;    /* exchange/oauth.h: access tokens, and what asks for them */
+	struct dns *dns;
 	struct slot *slot;
 	int row;                        /* ours, in all tables of the region */
 	struct list sites;              /* worker/serve.h */

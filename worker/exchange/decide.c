@@ -1,6 +1,9 @@
 #include "base/clock.h"
 #include "base/rand.h"
+#include "worker/exchange/clientcert.h"
+#include "worker/exchange/connect.h"
 #include "worker/exchange/forwarded.h"
+#include "worker/exchange/grpc.h"
 #include "worker/exchange/steps.h"
 #include "worker/exchange/template.h"
 #include "worker/http/uri.h"
@@ -103,6 +106,20 @@ poisoned(struct exchange *x)
 				    memory_order_relaxed) && is_poison(x);
 }
 
+/* No route has a say in a tunnel: the policies are those of the gateway. */
+static enum step
+route_connect(struct exchange *x)
+{
+	x->path = x->request.host;
+	take_links(x);
+	if (!x->listener->connect) {
+		x->match.fault = FAULT_BAD_METHOD_ROUTE;
+		return fault_step(x, FAULT_BAD_METHOD_ROUTE);
+	}
+	x->routed = clock_now();
+	return STEP_POLICIES;
+}
+
 enum step
 step_route(struct exchange *x)
 {
@@ -121,6 +138,7 @@ step_route(struct exchange *x)
 	enum fault f;
 
 	x->body_limit = g->limits.body;
+	grpc_begin(x);
 	if (poisoned(x)) {
 		take_links(x);
 		return STEP_ANSWER;
@@ -128,11 +146,8 @@ step_route(struct exchange *x)
 	forwarded_client(x, &x->gen->trust[x->listener->index]);
 	x->host = r.host = plain_host(x);
 	x->path = x->request.path;
-	if (x->request.method == METHOD_CONNECT) {
-		x->match.fault = FAULT_BAD_METHOD_ROUTE;
-		take_links(x);
-		return fault_step(x, FAULT_BAD_METHOD_ROUTE);
-	}
+	if (x->request.method == METHOD_CONNECT)
+		return route_connect(x);
 	if (x->request.path.len && x->request.path.at[0] == '/') {
 		f = uri_normalise(x->request.path, rules, &x->arena, &x->path);
 		if (f) {
@@ -162,6 +177,7 @@ step_route(struct exchange *x)
 	/* Before the policies: what they do to these lines has the last word. */
 	if (!x->links->forwards)
 		forwarded_default(x);
+	clientcert_tell(x);
 	return STEP_POLICIES;
 }
 
@@ -277,9 +293,11 @@ enum step
 step_act(struct exchange *x)
 {
 	const struct route *r = x->match.route;
-	const struct conf_route *c = r->conf;
+	const struct conf_route *c = r ? r->conf : NULL;
 	uint64_t total;
 
+	if (!c)
+		return connect_act(x);
 	switch (c->action) {
 	case CONF_RESPOND:
 		exchange_respond(x, (int)c->respond_status, c->respond_type,
@@ -297,5 +315,6 @@ step_act(struct exchange *x)
 	x->cluster = &x->gen->clusters[choose(r)->index];
 	total = c->timeout.total ? c->timeout.total : x->cluster->conf->timeout.total;
 	x->deadline = total ? clock_ms() + total : 0;
+	grpc_deadline(x);
 	return STEP_PICK;
 }

@@ -23,6 +23,7 @@ struct worker;
 struct generation;                      /* a bound image: worker/worker.h */
 struct links;
 struct link;
+struct connect;                         /* exchange/connect.h */
 struct conn;                            /* the client connection it came by */
 struct member;
 struct cluster;
@@ -110,6 +111,12 @@ struct exchange {
 	bool response_end;              /* whole response received */
 	struct call call;               /* for a stream to the target */
 	bool connecting;                /* … it waits */
+	uint64_t paused;                /* ns; since when the attempt is held back; 0: it is not */
+	struct {                        /* of exchange/pace.h */
+		uint64_t since, slot;   /* ns; when the attempt was asked for first, and its place by our rate */
+		uint64_t ticket;        /* of the last attempt */
+	} pace;
+	struct connect *connect;        /* of CONNECT: the tunnel that is being made; NULL: none */
 	bool reused;                    /* the upstream connection had been used before */
 	bool fresh_only;                /* a reused one was dead: take a new one */
 	bool keeping;                   /* … even when it has been sent */
@@ -117,7 +124,7 @@ struct exchange {
 	bool head_sent;                 /* to the upstream, in this attempt */
 	bool prepared;                  /* the request is ready to be forwarded */
 	bool tunnel;
-	bool waiting;                   /* a policy said WAIT */
+	bool waiting;                   /* a policy said WAIT, or the attempt is held back */
 	bool backing_off;
 	bool running;                   /* in exchange_run() */
 	bool answering;                 /* with something of our own */

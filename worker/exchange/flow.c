@@ -1,6 +1,10 @@
 #include <errno.h>
 
 #include "base/clock.h"
+#include "worker/exchange/credential.h"
+#include "worker/exchange/filter.h"
+#include "worker/exchange/grpc.h"
+#include "worker/exchange/pace.h"
 #include "worker/exchange/steps.h"
 
 enum { INTERIM_MAX = 16 };
@@ -44,8 +48,9 @@ client_head(struct stream *s, bool end)
 	exchange_go(x, STEP_ROUTE);
 }
 
+/* `taken`: how many bytes of the client's they were. */
 static void
-to_upstream(struct exchange *x, struct str bytes, bool end)
+to_upstream(struct exchange *x, struct str bytes, size_t taken, bool end)
 {
 	struct stream *u = x->upstream;
 
@@ -64,17 +69,18 @@ to_upstream(struct exchange *x, struct str bytes, bool end)
 		return;
 	if (x->upstream_blocked)
 		x->client->ops->want(x->client, 0);
-	else if (x->keeping || !x->client->ops->relay ||
+	else if (x->keeping || x->filter || !x->client->ops->relay ||
 		 !x->client->ops->relay(x->client, u))
-		x->client->ops->want(x->client, bytes.len);
+		x->client->ops->want(x->client, taken);
 }
 
 static void
 client_body(struct stream *s, struct str bytes, bool end)
 {
 	struct exchange *x = s->owner;
+	size_t taken = bytes.len;
 
-	x->bytes_in += bytes.len;
+	x->bytes_in += taken;
 	x->progress = clock_ms();
 	if (end)
 		x->request_end = true;
@@ -84,8 +90,12 @@ client_body(struct stream *s, struct str bytes, bool end)
 		client_failed(x, FAULT_BODY_TOO_LARGE);
 		return;
 	}
+	if (x->filter && x->filter->request && !x->filter->request(x, &bytes, end)) {
+		client_failed(x, FAULT_BAD_REQUEST);
+		return;
+	}
 	if (x->head_sent && x->upstream)
-		to_upstream(x, bytes, end);
+		to_upstream(x, bytes, taken, end);
 	else if (!x->response_end)
 		forward_keep(x, bytes);
 	if (end && x->response_end) {
@@ -243,6 +253,9 @@ upstream_head(struct stream *s, bool end)
 	}
 	x->first_byte = clock_now();
 	forward_note(x, FAULT_NONE, 0, x->response.status);
+	pace_heard(x);
+	if (x->response.status == 401)
+		credential_refused(x);
 	if (again(x)) {
 		forward_drop(x, FAULT_BAD_RESPONSE);
 		x->tried |= cluster_bit(x->cluster, x->member);
@@ -253,6 +266,8 @@ upstream_head(struct stream *s, bool end)
 	forward_forget(x);
 	x->replay_lost = true;
 	x->response_end = end;
+	if (end)
+		grpc_note(x, &x->response.headers);
 	if (!end)
 		s->ops->want(s, FLOW_WINDOW);
 	exchange_go(x, STEP_RESPOND);
@@ -270,10 +285,12 @@ static void
 upstream_body(struct stream *s, struct str bytes, bool end)
 {
 	struct exchange *x = s->owner;
-	size_t held;
+	size_t held, taken = bytes.len;
 
-	x->bytes_out += bytes.len;
 	x->progress = clock_ms();
+	if (x->filter && x->filter->response)
+		x->filter->response(x, &bytes, end);
+	x->bytes_out += bytes.len;
 	held = x->client->ops->send_body(x->client, bytes, end);
 	x->client_blocked = held > 0;
 	if (held)
@@ -282,8 +299,8 @@ upstream_body(struct stream *s, struct str bytes, bool end)
 		response_ended(x);
 	else if (held)
 		s->ops->want(s, 0);
-	else if (!s->ops->relay || !s->ops->relay(s, x->client))
-		s->ops->want(s, bytes.len);
+	else if (x->filter || !s->ops->relay || !s->ops->relay(s, x->client))
+		s->ops->want(s, taken);
 }
 
 static void
@@ -291,7 +308,12 @@ upstream_trailers(struct stream *s, struct headers *t)
 {
 	struct exchange *x = s->owner;
 
-	x->client->ops->send_trailers(x->client, t);
+	grpc_note(x, t);
+	if (x->filter && x->filter->trailers)
+		x->client_blocked = x->client->ops->send_body(
+					    x->client, x->filter->trailers(x, t), true) > 0;
+	else
+		x->client->ops->send_trailers(x->client, t);
 	response_ended(x);
 }
 
@@ -340,6 +362,10 @@ upstream_fault(struct stream *s, enum fault f)
 	/* The head of the response is out: all that is left is to let the client see that
 	 * it was cut. */
 	x->worker->page->count[METRIC_UP_FAILURES]++;
+	if (grpc_cut(x, f)) {
+		exchange_run(x);
+		return;
+	}
 	x->truncated = !x->tunnel;
 	exchange_abort(x, f);
 	exchange_go(x, STEP_END);

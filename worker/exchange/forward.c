@@ -3,6 +3,10 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "worker/exchange/connect.h"
+#include "worker/exchange/credential.h"
+#include "worker/exchange/grpc.h"
+#include "worker/exchange/pace.h"
 #include "worker/exchange/steps.h"
 #include "worker/exchange/template.h"
 #include "worker/http/uri.h"
@@ -58,6 +62,7 @@ prepare(struct exchange *x)
 		m->upgrade = false;
 	if (m->body != BODY_NONE)
 		m->upgrade = false;
+	grpc_prepare(x);
 	/* RFC 9110 §7.6.3 */
 	headers_add_line(&m->headers, &x->arena, TOKEN_VIA,
 			 m->minor ? STR("1.1 postern") : STR("1.0 postern"));
@@ -115,6 +120,7 @@ void
 forward_drop(struct exchange *x, enum fault f)
 {
 	connect_cancel(&x->call);
+	connect_forget(x);
 	x->connecting = false;
 	if (!x->upstream)
 		return;
@@ -147,6 +153,10 @@ forward_failed(struct exchange *x, enum fault f, int error)
 {
 	bool dead_reused = x->reused && x->head_sent;
 
+	if (!x->cluster) {
+		connect_failed(x, f, error);
+		return;
+	}
 	x->worker->page->count[METRIC_UP_FAILURES]++;
 	if (x->connecting)
 		forward_connected(x, false);
@@ -208,19 +218,37 @@ failed_now(struct exchange *x, enum fault f, int error)
 	return (enum step)x->step;
 }
 
+/* What an upstream wants of an attempt before it is made; STEP_PICK: it can be. */
+static inline enum step
+egress(struct exchange *x)
+{
+	enum step next = STEP_PICK;
+
+	credential_resume(x);
+	if (x->cluster->conf->credential.type)
+		next = credential_ready(x);
+	if (next == STEP_PICK && pace_applies(x->cluster->conf))
+		next = pace_admit(x);
+	return next;
+}
+
 enum step
 step_pick(struct exchange *x)
 {
 	struct member *m;
 	struct stream *s = NULL;
+	enum step next;
 	enum fault f;
 
-	if (x->backing_off)
+	if (x->backing_off || x->waiting)
 		return STEP_STAY;
 	if (!x->prepared && (f = prepare(x))) {
 		exchange_answer(x, f);
 		return STEP_ANSWER;
 	}
+	next = egress(x);
+	if (next != STEP_PICK)
+		return next;
 	m = cluster_pick(x->cluster, x->tried);
 	if (!m && x->tried) {
 		/* All of them failed: perhaps they are just being restarted. */
@@ -268,8 +296,7 @@ step_send(struct exchange *x)
 
 	bool trailers = x->trailers.n > 0;
 
-	u->ops->send_head(u, &x->request, x->request_end && !kept.len && !trailers,
-			  false);
+	credential_send_head(x, x->request_end && !kept.len && !trailers);
 	x->head_sent = true;
 	/* A body is sent again only where the connection may turn out to be dead. */
 	x->keeping = x->reused && method_idempotent((enum method)x->request.method);

@@ -2,7 +2,11 @@
 #include <errno.h>
 
 #include "base/clock.h"
+#include "worker/exchange/grpc.h"
 #include "worker/exchange/steps.h"
+
+/* To resolve a name and connect, for CONNECT: no upstream says how long that may take. */
+enum { CONNECT_MS = 10000 };
 
 struct stall {
 	uint64_t ms;                    /* without progress; 0: no limit */
@@ -35,6 +39,8 @@ waiting_for(const struct exchange *x)
 		return (struct stall){ 0, FAULT_NONE };
 	if (x->tunnel)
 		return (struct stall){ g->timeouts.tunnel, FAULT_NONE };
+	if (x->connect)
+		return (struct stall){ CONNECT_MS, FAULT_CONNECT_TIMEOUT };
 	if (x->connecting)
 		return (struct stall){ x->cluster->conf->timeout.connect,
 				       FAULT_CONNECT_TIMEOUT };
@@ -81,6 +87,8 @@ give_up(struct exchange *x, enum fault f)
 	if (x->response_end && !x->client_blocked) {
 		forward_drop(x, f);     /* the answer is out: the request stalled */
 		exchange_go(x, STEP_END);
+	} else if (f != FAULT_CLIENT_STALLED && grpc_cut(x, f)) {
+		exchange_go(x, STEP_FLOW);
 	} else if (x->tunnel || x->status) {
 		x->truncated = !x->tunnel && f != FAULT_CLIENT_STALLED;
 		exchange_abort(x, f);
@@ -105,7 +113,7 @@ exchange_timer(struct timer *t)
 	if (x->gone)
 		return;
 	if (x->deadline && clock_ms() >= x->deadline && !x->tunnel) {
-		x->backing_off = false;
+		x->backing_off = x->waiting = false;
 		give_up(x, FAULT_TOTAL_TIMEOUT);
 		return;
 	}

@@ -418,6 +418,14 @@ h1_open(struct loop *loop, int fd, enum conn_role role, const struct conn_owner 
 }
 
 void
+h1_tunnel(struct h1 *h)
+{
+	h->rx = RX_TUNNEL;
+	h->tx = TX_TUNNEL;
+	h->close = true;
+}
+
+void
 h1_attach(struct stream *s)
 {
 	struct h1 *h = h1_of(s);

@@ -61,6 +61,9 @@ struct h1 {
 struct h1 *h1_open(struct loop *, int fd, enum conn_role, const struct conn_owner *, const struct h1_rules *,
 		   void *data, struct tls *, struct str first);
 
+/* Client role, the stream is attached: nothing of HTTP is spoken, bodies are raw bytes both ways (CONNECT). */
+void h1_tunnel(struct h1 *);
+
 /* Closes a connection, whatever it is doing. */
 void h1_close(struct h1 *);
 

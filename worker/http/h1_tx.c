@@ -88,6 +88,12 @@ send_response(struct h1 *h, const struct msg *m, bool end, bool close)
 	bool known =
 		m->body == BODY_LENGTH || headers_has(&m->headers, TOKEN_CONTENT_LENGTH);
 
+	if (h->method == METHOD_CONNECT && m->body == BODY_NONE && !end) {
+		head.framing = H1_NO_FRAMING;   /* RFC 9110 §9.3.6 */
+		h1_tunnel(h);
+		put_head(h, m, &head);
+		return;
+	}
 	if (bodyless(m->status) || h->method == METHOD_HEAD) {
 		head.framing = known && m->status >= 200 && m->status != 204
 				       ? H1_LENGTH
