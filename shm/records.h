@@ -71,7 +71,7 @@ struct record {
 	uint16_t host_len, path_len;    /* cut to 64 and 256 */
 	uint8_t consumer_len, plan_len; /* 64, 64 */
 	uint8_t kept;                   /* it went into the second ring too */
-	uint8_t spare;
+	uint8_t grpc;                   /* grpc-status that the client got + 1; 0: none */
 	/* struct record_note × notes, then texts in the order of struct record_texts */
 };
 _Static_assert(sizeof(struct record) % 8 == 0, "records cross processes and versions");

@@ -15,6 +15,7 @@ enum tally_kind {
 	TALLY_REQUESTS = 1,             /* series of a route, method (enum method of worker/http/token.h), status */
 	TALLY_ERRORS,                   /* series of a route, enum fault, 0: the gateway's, 1: of an upstream */
 	TALLY_DECISIONS,                /* series of a policy, enum decision, enum fault or 0 */
+	TALLY_GRPC,                     /* series of a route, grpc-status, 0 */
 };
 
 static inline uint64_t

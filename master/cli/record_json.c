@@ -140,6 +140,8 @@ put_who(struct json_write *j, const struct record_view *v)
 	put_text(j, STR("url.domain"), t->host);
 	put_text(j, STR("url.path"), t->path);
 	put_int(j, STR("http.response.status_code"), r->status);
+	if (r->grpc)
+		put_int(j, STR("grpc.status"), r->grpc - 1);
 	put_reason(j, r->fault);
 	put_known(j, STR("listener"), v->name(v, r->listener));
 	put_known(j, STR("service"), v->name(v, r->service));

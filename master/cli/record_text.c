@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "master/cli/stat.h"
+#include "worker/exchange/grpc.h"
 #include "worker/exchange/policy.h"
 
 static struct str
@@ -102,6 +103,15 @@ record_explain(const struct record_view *v, const struct record_note *n, char *t
 		p->explain(n, to, size);
 }
 
+static void
+put_grpc(const struct record *r, FILE *out)
+{
+	if (r->grpc && r->grpc <= GRPC_STATUS_COUNT)
+		fprintf(out, " grpc %u %s", r->grpc - 1u, grpc_status_name[r->grpc - 1]);
+	else if (r->grpc)
+		fprintf(out, " grpc %u", r->grpc - 1u);
+}
+
 static const char *
 decision_text(const struct record_note *n)
 {
@@ -151,6 +161,7 @@ record_line(const struct record_view *v, FILE *out)
 		fprintf(out, " %u", r->status);
 	else
 		fputs(" -", out);
+	put_grpc(r, out);
 	if (r->fault)
 		fprintf(out, " %.*s", STR_ARG(reason(r->fault)));
 	line_decider(v, out);
@@ -219,6 +230,7 @@ story_result(const struct record_view *v, FILE *out)
 		fprintf(out, "%u", r->status);
 	else
 		fputs("no answer", out);
+	put_grpc(r, out);
 	if (r->fault && r->fault < FAULT_COUNT)
 		fprintf(out, " %.*s: %.*s", STR_ARG(fault_info[r->fault].reason),
 			STR_ARG(fault_info[r->fault].text));

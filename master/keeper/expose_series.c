@@ -263,6 +263,17 @@ put_requests(struct text *t, const struct view *v, const struct tally_entry *e)
 	text_u64(t, e->count);
 }
 
+static void
+put_grpc(struct text *t, const struct view *v, const struct tally_entry *e)
+{
+	char buf[24];
+
+	text_begin(t, "");
+	label_pair(t, v, tally_series(e->key), "service", "route");
+	text_label(t, "code", put_status(buf, tally_b(e->key)));
+	text_u64(t, e->count);
+}
+
 static struct str
 reason(unsigned fault)
 {
@@ -346,6 +357,8 @@ put_tally(struct text *t, const struct view *v)
 		  "answers that the gateway made itself, by reason", put_errors },
 		{ TALLY_DECISIONS, "policy_decisions_total", "decisions of policies",
 		  put_decisions },
+		{ TALLY_GRPC, "grpc_requests_total",
+		  "calls of gRPC, by the grpc-status that the client got", put_grpc },
 	};
 
 	for (size_t k = 0; k < sizeof(all) / sizeof(*all); k++) {

@@ -1,5 +1,7 @@
 #include "worker/exchange/forwarded.h"
 
+#include "worker/exchange/clientcert.h"
+
 enum { HOPS_MAX = 64 };
 
 /* ---- who the client is */
@@ -81,6 +83,7 @@ forwarded_client(struct exchange *x, const struct trust *t)
 
 	x->client_addr = x->peer;
 	x->trusted = t->n && trust_has(t, &x->peer);
+	clientcert_begin(x);
 	if (!x->trusted)
 		return;
 	if (headers_has(h, token))
@@ -108,21 +111,18 @@ starts_caseless(struct str s, struct str lower)
 	return s.len >= lower.len && str_caseeq(str_first(s, lower.len), lower);
 }
 
-/* What only a proxy may say. Looks at the first letter first: most lines end there. */
+/* What only a proxy may say; of certificates there is nothing left that was not taken out or written by clientcert.c.
+ * Looks at the first letter first: most lines end there. */
 static bool
 proxy_only(const struct header *h)
 {
 	switch (h->name.len ? h->name.at[0] | 0x20 : 0) {
 	case 'x':
-		return starts_caseless(h->name, STR("x-forwarded")) ||
+		return (starts_caseless(h->name, STR("x-forwarded")) &&
+			!str_caseeq(h->name, STR("x-forwarded-client-cert"))) ||
 		       h->token == TOKEN_X_REAL_IP;
 	case 'f':
 		return h->token == TOKEN_FORWARDED;
-	case 'c':
-		return h->token == TOKEN_OTHER &&
-		       starts_caseless(h->name, STR("client-cert")) &&
-		       (h->name.len == 11 ||
-			str_caseeq(h->name, STR("client-cert-chain")));
 	default:
 		return false;
 	}

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "worker/exchange/clientcert.h"
 #include "worker/exchange/context.h"
 #include "worker/exchange/names.h"
 #include "worker/exchange/template.h"
@@ -239,6 +240,10 @@ MEMBER(revision) { return number(l, exchange_generation(x)); }
 MEMBER(upstream) { return optional(l, exchange_upstream_name(x)); }
 MEMBER(target) { return optional(l, exchange_target_name(x)); }
 MEMBER(policy) { return optional(l, exchange_policy_name(x)); }
+MEMBER(tls_version) { return optional(l, exchange_tls(x)->version); }
+MEMBER(tls_cipher) { return optional(l, exchange_tls(x)->cipher); }
+MEMBER(tls_subject) { return optional(l, exchange_tls(x)->subject); }
+MEMBER(grpc_status) { return x->grpc_status && number(l, x->grpc_status - 1u); }
 MEMBER(retries) { return number(l, x->attempts ? x->attempts - 1u : 0); }
 MEMBER(match_us) { return phase(l, x->began, x->routed); }
 MEMBER(policy_us) { return phase(l, x->routed, x->decided); }
@@ -295,6 +300,10 @@ static const struct {
 	ROW("http.response.body.bytes", bytes_out),
 	ROW("client.address", client),
 	ROW("user_agent.original", agent),
+	ROW("tls.version", tls_version),
+	ROW("tls.cipher", tls_cipher),
+	ROW("tls.client.subject", tls_subject),
+	ROW("grpc.status", grpc_status),
 	ROW("trace.id", trace),
 	ROW("http.request.id", id),
 	ROW("postern.listener", listener),
