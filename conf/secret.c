@@ -52,19 +52,26 @@ unreadable(struct conf_load *l, int code, const struct conf_node *n, const char 
 		   st.st_mode & 07777);
 }
 
-/* What only we may know stands in no file that others read. */
+/* What only we may know stands in no file that others read, and never in one that they
+ * write. */
 static int
 others_read(struct conf_load *l, const struct conf_node *n, const char *path,
 	    const struct stat *st, const char *what)
 {
 	if (!S_ISREG(st->st_mode) || !(st->st_mode & (S_IROTH | S_IWOTH)))
 		return 0;
-	conf_error(l, 541, conf_where(n),
-		   "everybody may %s %s, which holds %s (mode %04o); take that away: chmod "
-		   "o-rwx %s",
-		   st->st_mode & S_IROTH ? "read" : "write to", path, what,
-		   st->st_mode & 07777, path);
-	return -1;
+	if (st->st_mode & S_IWOTH) {
+		conf_error(l, 541, conf_where(n),
+			   "everybody may write to %s, which holds %s (mode %04o); take "
+			   "that away: chmod o-rwx %s",
+			   path, what, st->st_mode & 07777, path);
+		return -1;
+	}
+	conf_warn(l, 541, conf_where(n),
+		  "everybody may read %s, which holds %s (mode %04o); take that away: "
+		  "chmod o-rwx %s",
+		  path, what, st->st_mode & 07777, path);
+	return 0;
 }
 
 static int
