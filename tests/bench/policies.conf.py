@@ -15,7 +15,7 @@ with open(os.path.join(directory, "keys.txt")) as f, open(os.path.join(directory
 
 print(f"""gateway: {{
   workers = 1;
-  rundir = "/tmp/gateway-bench/postern/run"; statedir = "/tmp/gateway-bench/postern/state";
+  rundir = "/tmp/gateway-bench/postern/policies/run"; statedir = "/tmp/gateway-bench/postern/policies/state";
   timeouts: {{ head = "10s"; body = "30s"; idle = "15m"; }};
   limits: {{ head = "32KiB"; headers = 100; target = "8KiB"; }};
   consumers_file = "{directory}/consumers.txt";

@@ -13,7 +13,7 @@ with open(os.path.join(sys.argv[1], "routes.txt")) as f:
 
 print("""gateway: {
   workers = 1;
-  rundir = "/tmp/gateway-bench/postern/run"; statedir = "/tmp/gateway-bench/postern/state";
+  rundir = "/tmp/gateway-bench/postern/routes/run"; statedir = "/tmp/gateway-bench/postern/routes/state";
   timeouts: { head = "10s"; body = "30s"; idle = "15m"; };
   limits: { head = "32KiB"; headers = 100; target = "8KiB"; };
 };
