@@ -89,7 +89,8 @@ suits(const struct passed *p, const struct bind_address *wanted, bool dual)
 		return true;
 	if (!dual || !p->dual || p->address.port != wanted->port)
 		return false;
-	return wanted->u.any.sa_family == AF_INET && bind_is_any(wanted) && bind_is_any(&p->address);
+	return wanted->u.any.sa_family == AF_INET && bind_is_any(wanted) &&
+	       bind_is_any(&p->address);
 }
 
 static struct passed *

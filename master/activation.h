@@ -1,7 +1,7 @@
 /* activation — listening sockets that the service manager made and passed to us (sd_listen_fds(3)).
  *
- * They are matched to the addresses of the configuration by what they are bound to, and used instead of sockets of our own:
- * one for all workers then, since it cannot be had a second time. They stay with us as long as we run, named or
+ * They are matched to the addresses of the configuration by what they are bound to, and used instead of sockets of our
+ * own: one for all workers then, since it cannot be had a second time. They stay with us as long as we run, named or
  * not, and go to the next binary at an upgrade. */
 #ifndef MASTER_ACTIVATION_H
 #define MASTER_ACTIVATION_H

@@ -96,7 +96,8 @@ bind_same(const struct bind_address *a, const struct bind_address *b)
 	case AF_INET6:
 		return memcmp(&a6->sin6_addr, &b6->sin6_addr, sizeof(a6->sin6_addr)) == 0;
 	}
-	return a->u.un.sun_path[0] == '/' && strcmp(a->u.un.sun_path, b->u.un.sun_path) == 0;
+	return a->u.un.sun_path[0] == '/' &&
+	       strcmp(a->u.un.sun_path, b->u.un.sun_path) == 0;
 }
 
 bool
@@ -167,9 +168,10 @@ static bool
 unix_is_served(const struct bind_address *a)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	/* Only who is refused knows that nobody is there: EAGAIN is a full queue, EPROTOTYPE
-	 * another kind of socket, EACCES somebody else's. */
-	bool served = fd < 0 || connect(fd, &a->u.any, a->len) == 0 || errno != ECONNREFUSED;
+	/* Only who is refused knows that nobody is there: EAGAIN is a full queue,
+	 * EPROTOTYPE another kind of socket, EACCES somebody else's. */
+	bool served = fd < 0 || connect(fd, &a->u.any, a->len) == 0 ||
+		      errno != ECONNREFUSED;
 
 	if (fd >= 0)
 		close(fd);

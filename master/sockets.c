@@ -107,8 +107,8 @@ is_our_file(const struct bound *b)
 {
 	struct stat st;
 
-	return b->is_unix && !b->passed && lstat(path_of(b), &st) == 0 && b->inode == st.st_ino &&
-	       b->device == st.st_dev;
+	return b->is_unix && !b->passed && lstat(path_of(b), &st) == 0 &&
+	       b->inode == st.st_ino && b->device == st.st_dev;
 }
 
 /* Whether the configuration listens on [::] with this port, too. */
@@ -117,11 +117,14 @@ names_six(const struct conf_model *m, uint16_t port)
 {
 	struct bind_address a;
 
-	for (size_t i = 0; i < m->nlisteners; i++)
-		for (size_t j = 0; j < m->listeners[i].nbinds; j++)
-			if (bind_parse(&a, m->listeners[i].binds[j].text) && a.port == port &&
+	for (size_t i = 0; i < m->nlisteners; i++) {
+		const struct conf_listener *l = &m->listeners[i];
+
+		for (size_t j = 0; j < l->nbinds; j++)
+			if (bind_parse(&a, l->binds[j].text) && a.port == port &&
 			    a.u.any.sa_family == AF_INET6)
 				return true;
+	}
 	return false;
 }
 
@@ -136,13 +139,17 @@ fill(struct sockets *s, struct bound *b, const struct conf_model *m, unsigned wo
 
 	if (!bind_parse(&a, str_of(b->address)))
 		return EINVAL;
-	if (!b->nslots && (fd = activation_get(&s->activation, &a, !names_six(m, a.port))) >= 0) {
-		b->passed = b->shared = true;
-		put_slot(s, b, 0, fd);
-		return 0;
+	if (!b->nslots) {
+		fd = activation_get(&s->activation, &a, !names_six(m, a.port));
+		if (fd >= 0) {
+			b->passed = b->shared = true;
+			put_slot(s, b, 0, fd);
+			return 0;
+		}
+		error = probe(s, &a, patience);
+		if (error)
+			return error;
 	}
-	if (!b->nslots && (error = probe(s, &a, patience)))
-		return error;
 	wanted = b->shared ? 1 : workers;
 	for (unsigned i = 0; i < wanted; i++) {
 		if (i < b->nslots && b->slots[i].fd >= 0)

@@ -53,3 +53,8 @@ FUZZ_TARGETS += tests/fuzz/fuzz_admin
 tests_fuzz_fuzz_admin_SOURCES = tests/fuzz/fuzz_admin.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_admin_LDADD = $(LIBS_master)
 tests_fuzz_fuzz_admin_LDFLAGS = $(LINK_FUZZ)
+
+FUZZ_TARGETS += tests/fuzz/fuzz_proxyproto
+tests_fuzz_fuzz_proxyproto_SOURCES = tests/fuzz/fuzz_proxyproto.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_proxyproto_LDADD = $(LIBS_net)
+tests_fuzz_fuzz_proxyproto_LDFLAGS = $(LINK_FUZZ)

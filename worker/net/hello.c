@@ -10,7 +10,7 @@
 #include "base/rand.h"
 
 enum {
-	FACTS_HOME = 256,               /* bytes of an arena that needs no block of its own */
+	FACTS_HOME = 256,               /* bytes that need no block of the arena's */
 	FACTS_MAX = 256 * 1024,
 	LINGER_MS = 1000,
 	LINGER_BYTES = 64 * 1024,
@@ -73,7 +73,7 @@ struct hello_gate {
 	uint64_t seed;
 	uint32_t under_way;
 	struct {
-		uint64_t who, until;    /* until: ns, when it has used up nothing any more */
+		uint64_t who, until;    /* until: ns, when all is forgotten */
 	} cell[GATE_SETS][GATE_WAYS];
 };
 
@@ -422,7 +422,8 @@ hello_fire(struct timer *t)
 
 /* ---- its beginning */
 
-/* The session is made now, since a reload may take the server away before the PROXY header is here. */
+/* The session is made now: a reload may take the server away before the PROXY header is
+ * here. */
 static void
 begin_tls(struct hello *h, struct tls_server *server, bool peer_known)
 {
@@ -455,7 +456,9 @@ hello_begin(struct loop *l, int fd, const struct addr *peer, const struct hello_
 	h = calloc(1, sizeof(*h));
 	if (!h)
 		abort();
-	h->event = (struct event){ .turn = hello_turn, .fd = fd, .destroy = hello_destroy };
+	h->event.turn = hello_turn;
+	h->event.fd = fd;
+	h->event.destroy = hello_destroy;
 	h->loop = l;
 	h->timer.fire = hello_fire;
 	h->ops = ops;

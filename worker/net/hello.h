@@ -50,7 +50,7 @@ struct hello_rules {                    /* a listener's, by its worker; used dur
 	uint64_t deadline_ms;
 	struct hello_gate *gate;        /* NULL: no limits */
 	uint32_t pending;               /* handshakes under way; 0: no limit */
-	uint32_t rate;                  /* that an address (a /64 of IPv6) may begin in a second, and at once; 0: no limit */
+	uint32_t rate;                  /* that an address (a /64 of IPv6) may begin in a second; 0: no limit */
 };
 
 struct hello_ops {

@@ -228,6 +228,8 @@ take_ssl(struct proxyproto *p, struct str value)
 static bool
 take_tlv(struct proxyproto *p, const struct proxyproto_tlv *t, struct str header)
 {
+	size_t sum;
+
 	switch (t->type) {
 	case TLV_ALPN:
 		return take_text(&p->alpn, t->value);
@@ -239,8 +241,8 @@ take_tlv(struct proxyproto *p, const struct proxyproto_tlv *t, struct str header
 	case TLV_SSL:
 		return take_ssl(p, t->value);
 	case TLV_CRC32C:
-		return t->value.len == 4 &&
-		       get32(t->value.at) == checksum(header, (size_t)(t->value.at - header.at));
+		sum = (size_t)(t->value.at - header.at);
+		return t->value.len == 4 && get32(t->value.at) == checksum(header, sum);
 	}
 	return true;
 }
@@ -358,10 +360,16 @@ is_inet(const struct addr *a)
 	return a->family == AF_INET || a->family == AF_INET6;
 }
 
+static bool
+is_six(const struct proxyproto *p)
+{
+	return p->from.family == AF_INET6 || p->to.family == AF_INET6;
+}
+
 static size_t
 v1_put(char *to, const struct proxyproto *p)
 {
-	bool six = p->from.family == AF_INET6 || p->to.family == AF_INET6;
+	bool six = is_six(p);
 	char *at = to;
 
 	if (p->local || !is_inet(&p->from) || !is_inet(&p->to)) {
@@ -421,7 +429,9 @@ put_ssl(char *at, const char *end, const struct proxyproto *p)
 	if (!p->tls || to > end)
 		return at;
 	at[0] = TLV_SSL;
-	at[3] = (char)(CLIENT_SSL | (p->verified ? CLIENT_CERT_CONN | CLIENT_CERT_SESS : 0));
+	at[3] = CLIENT_SSL;
+	if (p->verified)
+		at[3] |= CLIENT_CERT_CONN | CLIENT_CERT_SESS;
 	memcpy(at + 4, p->verified ? "\0\0\0\0" : "\0\0\0\1", 4);
 	to = put_tlv(to, end, TLV_SSL_VERSION, p->tls_version);
 	to = put_tlv(to, end, TLV_SSL_CN, p->cn);
@@ -440,7 +450,7 @@ has_field(unsigned type)
 static char *
 put_addresses(char *at, const struct proxyproto *p)
 {
-	bool six = p->from.family == AF_INET6 || p->to.family == AF_INET6;
+	bool six = is_six(p);
 	/* An IPv4 address is kept as its mapped one. */
 	size_t skip = six ? 0 : 12;
 
@@ -462,7 +472,7 @@ v2_put(char *to, const struct proxyproto *p)
 	if (p->local)
 		return V2_HEAD;
 	if (is_inet(&p->from) && is_inet(&p->to)) {
-		to[13] = p->from.family == AF_INET && p->to.family == AF_INET ? 0x11 : 0x21;
+		to[13] = is_six(p) ? 0x21 : 0x11;
 		at = put_addresses(at, p);
 	}
 	at = put_tlv(at, end, TLV_ALPN, p->alpn);

@@ -1,6 +1,6 @@
 /* proxyproto — the PROXY protocol, versions 1 and 2 (proxy-protocol.txt of HAProxy), read and written.
  *
- * A proxy in front says in its first bytes on whose behalf it connects. Whether it may is not decided here (hello.h). */
+ * A proxy in front says in its first bytes on whose behalf it connects. Whether it may is for hello.h to say. */
 #ifndef NET_PROXYPROTO_H
 #define NET_PROXYPROTO_H
 

@@ -19,6 +19,8 @@ START_TEST(what_was_left_is_found)
 	left.revision = 18446744073709551615ull;
 	bequest_add(&left, dup(ends[0]), 0, "127.0.0.1:8100");
 	bequest_add(&left, dup(ends[0]), 1, "unix:/run/a b.sock");
+	bequest_pass(&left, dup(ends[0]), "");
+	bequest_pass(&left, dup(ends[0]), "web front");
 	fd = bequest_write(&left);
 	ck_assert_int_ge(fd, 0);
 	snprintf(number, sizeof(number), "%d", fd);
@@ -33,6 +35,11 @@ START_TEST(what_was_left_is_found)
 		ck_assert_int_eq(found.sockets[i].fd, left.sockets[i].fd);
 		ck_assert_uint_eq(found.sockets[i].slot, left.sockets[i].slot);
 		ck_assert_str_eq(found.sockets[i].address, left.sockets[i].address);
+	}
+	ck_assert_uint_eq(found.npassed, 2);
+	for (size_t i = 0; i < 2; i++) {
+		ck_assert_int_eq(found.passed[i].fd, left.passed[i].fd);
+		ck_assert_str_eq(found.passed[i].address, left.passed[i].address);
 	}
 	bequest_free(&left);
 	bequest_free(&found);

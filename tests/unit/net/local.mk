@@ -19,3 +19,13 @@ check_PROGRAMS += tests/unit/net/test_alarm
 tests_unit_net_test_alarm_SOURCES = tests/unit/net/test_alarm.c
 tests_unit_net_test_alarm_LDADD = $(UNIT_LIBS_net)
 TESTS += tests/unit/net/test_alarm
+
+check_PROGRAMS += tests/unit/net/test_proxyproto
+tests_unit_net_test_proxyproto_SOURCES = tests/unit/net/test_proxyproto.c
+tests_unit_net_test_proxyproto_LDADD = $(UNIT_LIBS_net)
+TESTS += tests/unit/net/test_proxyproto
+
+check_PROGRAMS += tests/unit/net/test_hello
+tests_unit_net_test_hello_SOURCES = tests/unit/net/test_hello.c
+tests_unit_net_test_hello_LDADD = $(UNIT_LIBS_net)
+TESTS += tests/unit/net/test_hello
