@@ -336,13 +336,23 @@ put_pair(char *to, const char *key, struct str value, bool subject)
 	return to;
 }
 
+/* "DNS:a.example, URI:spiffe://a/b": no value of it holds a comma or a blank. */
+static bool
+next_san(struct str *rest, struct str *kind, struct str *value)
+{
+	if (!rest->len || !str_split(rest, ',', value))
+		return false;
+	*value = str_trim(*value);
+	return str_split(value, ':', kind);
+}
+
 static void
 tell_xfcc(struct exchange *x, const struct tls_info *info)
 {
 	struct headers *h = &x->request.headers;
 	const struct header *before = headers_find(h, xfcc);
-	size_t room = 64 + info->fingerprint.len + info->subject.len +
-		      2 * (info->uri.len + info->dns.len);
+	struct str san = info->san, kind, value;
+	size_t room = 64 + info->fingerprint.len + info->subject.len + 3 * info->san.len;
 	char *to, *at;
 
 	for (const struct header *l = before; l; l = headers_next(h, l))
@@ -352,8 +362,11 @@ tell_xfcc(struct exchange *x, const struct tls_info *info)
 		at = put(put(at, l->value), STR(", "));
 	at = put(put(at, STR("Hash=")), info->fingerprint);
 	at = put_pair(at, ";Subject=", info->subject, true);
-	at = put_pair(at, ";URI=", info->uri, false);
-	at = put_pair(at, ";DNS=", info->dns, false);
+	while (next_san(&san, &kind, &value))
+		if (str_eq(kind, STR("URI")))
+			at = put_pair(at, ";URI=", value, false);
+		else if (str_eq(kind, STR("DNS")))
+			at = put_pair(at, ";DNS=", value, false);
 	headers_set(h, &x->arena, STR("X-Forwarded-Client-Cert"),
 		    (struct str){ to, (size_t)(at - to) });
 }

@@ -133,7 +133,7 @@ struct tls_info {
 	bool verified;                  /* the peer's certificate was asked for, is there and good */
 	/* Of the peer's certificate; empty: none. */
 	struct str subject, issuer, serial;     /* RFC 2253; serial in hex */
-	struct str san;                 /* "DNS:a.example, URI:spiffe://…": all of them */
+	struct str san;                 /* "DNS:a.example, URI:spiffe://…": all of DNS, URI, email, IP Address */
 	struct str uri, dns;            /* the first of each kind */
 	struct str fingerprint;         /* SHA-256 of the DER, hex */
 };

@@ -187,6 +187,8 @@ name_list(X509 *x, struct arena *a, struct tls_info *info)
 			text.len = (size_t)ASN1_STRING_length(g->d.ia5);
 			if (!plain(text))
 				continue;
+		} else if (g->type != GEN_IPADD) {
+			continue;       /* a directory name may say ", DNS:…" */
 		}
 		if (g->type == GEN_DNS && !info->dns.len)
 			info->dns = arena_str(a, text);
@@ -261,6 +263,20 @@ tls_info(const struct tls *t, struct arena *a, struct tls_info *info)
 	info->verified = peer && checked && SSL_get_verify_result(t->ssl) == X509_V_OK;
 	if (peer)
 		peer_info(peer, a, info);
+}
+
+bool
+tls_describe(struct str der, struct arena *a, struct tls_info *info)
+{
+	const unsigned char *at = (const unsigned char *)der.at;
+	X509 *x = d2i_X509(NULL, &at, (long)der.len);
+	bool whole = x && (const char *)at == der.at + der.len;
+
+	if (whole)
+		peer_info(x, a, info);
+	X509_free(x);
+	ERR_clear_error();
+	return whole;
 }
 
 struct str

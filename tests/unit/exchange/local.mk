@@ -25,3 +25,13 @@ check_PROGRAMS += tests/unit/exchange/test_signature
 tests_unit_exchange_test_signature_SOURCES = tests/unit/exchange/test_signature.c
 tests_unit_exchange_test_signature_LDADD = $(UNIT_LIBS_exchange)
 TESTS += tests/unit/exchange/test_signature
+
+check_PROGRAMS += tests/unit/exchange/test_clientcert
+tests_unit_exchange_test_clientcert_SOURCES = tests/unit/exchange/test_clientcert.c
+tests_unit_exchange_test_clientcert_LDADD = $(UNIT_LIBS_exchange)
+TESTS += tests/unit/exchange/test_clientcert
+
+check_PROGRAMS += tests/unit/exchange/test_grpc
+tests_unit_exchange_test_grpc_SOURCES = tests/unit/exchange/test_grpc.c
+tests_unit_exchange_test_grpc_LDADD = $(UNIT_LIBS_exchange)
+TESTS += tests/unit/exchange/test_grpc

@@ -125,7 +125,7 @@ START_TEST(slips_are_errors_at_their_place)
 	refused("{header.}", 402, 11, "{header.NAME}");
 	refused("{}", 402, 11, "no such name");
 	refused("{claim.sub}", 404, 11, "not in this version of postern");
-	refused("{tls.client.subject}", 404, 11, "not in this version of postern");
+	refused("{tls.client.subjct}", 402, 11, "did you mean \"{tls.client.subject}\"?");
 	end();
 }
 END_TEST
