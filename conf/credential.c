@@ -157,9 +157,15 @@ credential_parse(struct conf_load *l, const struct conf_node *n, struct str text
 	int errors = l->diag->errors;
 
 	(void)text;
-	if (n->kind != CONF_NODE_GROUP)
-		return wrong_type(l, n, "credential",
-				  "a group: { type = \"bearer\"; token = \"file:/path\"; }");
+	if (n->kind != CONF_NODE_GROUP) {
+		/* Perhaps it is the secret itself. */
+		secret_hide(n);
+		w.len = 0;
+		conf_error(l, 205, w,
+			   "\"credential\" is a group: { type = \"bearer\"; token = "
+			   "\"file:/path\"; }");
+		return -1;
+	}
 	if (conf_fill(l, n, credential_rows, &g) < 0)
 		return -1;
 	g.c.type++; /* words begin with the first that is one */

@@ -231,6 +231,10 @@ client_check(struct conf_load *l, const struct conf_node *n, struct conf_tls *t)
 						  "forward_client_cert" };
 	const struct conf_node *asked = conf_member(n, "client_cert");
 
+	/* What was meant by another word is not "none". */
+	if (asked && !t->client_cert &&
+	    !(asked->kind == CONF_NODE_STRING && str_eq(asked->text, STR("none"))))
+		return -1;
 	for (size_t i = 0; i < 3 && !t->client_cert; i++) {
 		const struct conf_node *o = conf_member(n, of_clients[i]);
 

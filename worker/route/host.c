@@ -102,7 +102,7 @@ host_compile(struct build *b, const struct conf_model *m, struct router *router)
 		const struct domains *d = &router->listener[i];
 
 		if (!d->any && !d->exact.count && !d->wildcard.count &&
-		    !m->listeners[i].redirect)
+		    !m->listeners[i].redirect && !m->listeners[i].connect)
 			diag_warn(b->diag, 313, m->listeners[i].where,
 				  "listener \"%.*s\" has no service: all its requests get 404",
 				  STR_ARG(m->listeners[i].name));
