@@ -152,10 +152,8 @@ h1_chunk_next(struct h1_chunked *c, struct str *in, struct str *data, struct are
 	return c->state == BAD ? H1_CHUNK_BAD : H1_CHUNK_MORE;
 }
 
-/* What must not come after the body: it decides how the message is framed, routed,
- * trusted or read (RFC 9110 §6.5.1). */
-static bool
-not_in_trailers(const struct header *h)
+bool
+h1_not_in_trailers(const struct header *h)
 {
 	switch ((enum token)h->token) {
 	case TOKEN_AUTHORIZATION:
@@ -198,6 +196,6 @@ h1_parse_trailers(struct str raw, struct arena *a, struct headers *h)
 			    MAX_TRAILERS, a))
 		return false;
 	for (uint32_t i = 0; i < h->n; i++)
-		h->at[i].gone = not_in_trailers(&h->at[i]);
+		h->at[i].gone = h1_not_in_trailers(&h->at[i]);
 	return true;
 }

@@ -58,5 +58,7 @@ enum h1_chunk h1_chunk_next(struct h1_chunked *, struct str *in, struct str *dat
 
 /* Parses raw trailer lines; framing and hop-by-hop fields among them are marked `gone` (RFC 9110 §6.5.1). */
 bool h1_parse_trailers(struct str raw, struct arena *, struct headers *);
+/* What must not come after the body: it decides how the message is framed, routed, trusted or read. */
+bool h1_not_in_trailers(const struct header *);
 
 #endif

@@ -1,0 +1,714 @@
+#include "worker/http/h2.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "worker/http/h2_conn.h"
+
+enum {
+	TURN_BYTES = 4 * LOOP_RBUF,
+	QUEUE_MAX = 256,                /* frames of ours that wait: while a peer takes none, no more is read */
+	LINGER_BYTES = 1 << 20,
+	ROOM_MAX = 1000,                /* streams of ours on one connection */
+	ROOM_FIRST = 100,               /* before the peer has said */
+	IDS_END = 0x7fff0000,
+};
+
+/* ---- streams */
+
+struct h2_stream *
+h2_stream_new(struct h2 *h, int32_t id)
+{
+	struct h2_stream *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		abort();
+	s->stream.ops = &h2_ops;
+	s->stream.conn = &h->conn;
+	s->id = id;
+	list_init(&s->wait);
+	list_append(&h->streams, &s->link);
+	h->nstreams++;
+	return s;
+}
+
+static void
+stream_free(struct h2_stream *s)
+{
+	list_remove(&s->wait);
+	list_remove(&s->link);
+	chain_free(&s->out);
+	chain_free(&s->early);
+	free(s->trailers.at);
+	free(s);
+}
+
+void
+h2_stream_drop(struct h2_stream *s)
+{
+	struct h2 *h = h2_of(&s->stream);
+
+	if (s->active || (s->id >= 0 && !s->closed))
+		return;
+	h->nstreams--;
+	if (h->head.stream == s)
+		h->head.stream = NULL;
+	stream_free(s);
+}
+
+void
+h2_stream_attach(struct stream *st)
+{
+	struct h2_stream *s = h2_stream_of(st);
+	struct h2 *h = h2_of(st);
+
+	s->active = true;
+	s->credit = 0;
+	h->nactive++;
+	h->idle_due = false;
+	if (!h2_server(h))
+		timer_clear(&h->conn.wire.timer);
+}
+
+void
+h2_fault_later(struct h2_stream *s, enum fault f)
+{
+	struct h2 *h = h2_of(&s->stream);
+
+	if (!s->fault)
+		s->fault = (uint8_t)f;
+	h->fault_due = true;
+	h2_soon(h);
+}
+
+void
+h2_fault(struct h2_stream *s, enum fault f)
+{
+	if (h2_of(&s->stream)->sending)
+		h2_fault_later(s, f);
+	else
+		s->stream.user->on_fault(&s->stream, f);
+}
+
+static uint32_t
+reset_code(const struct h2 *h, enum fault f)
+{
+	if (!h2_server(h))
+		return NGHTTP2_CANCEL;
+	switch (f) {
+	case FAULT_NONE:
+		return NGHTTP2_NO_ERROR;
+	case FAULT_CLIENT_GONE:
+	case FAULT_CLIENT_STALLED:
+	case FAULT_BODY_TIMEOUT:
+	case FAULT_TOTAL_TIMEOUT:
+		return NGHTTP2_CANCEL;
+	default:
+		return NGHTTP2_INTERNAL_ERROR;
+	}
+}
+
+static void
+end_stream(struct h2 *h, struct h2_stream *s, enum fault f)
+{
+	if (!f && s->tx == H2_TX_DONE && s->rx == H2_RX_DONE)
+		return;
+	/* The answer is whole and nobody wants the rest of the request (RFC 9113 §8.1). */
+	if (!f && s->tx == H2_TX_DONE && h2_server(h) && !s->sent_end) {
+		s->reset_after = true;
+		return;
+	}
+	chain_free(&s->out);
+	nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, s->id, reset_code(h, f));
+}
+
+void
+h2_stream_release(struct stream *st, enum fault f)
+{
+	struct h2_stream *s = h2_stream_of(st);
+	struct h2 *h = h2_of(st);
+
+	if (!s->active)
+		return;
+	s->active = false;
+	h->nactive--;
+	list_remove(&s->wait);
+	chain_free(&s->early);
+	s->late = NULL;
+	if (h->conn.wire.event.buried)
+		return;                         /* h2_destroy() frees it */
+	if (!h->nactive) {
+		h->idle_due = true;
+		h->idle_since = clock_ms();
+	}
+	if (s->id >= 0 && !s->closed)
+		end_stream(h, s, f);
+	else
+		h2_stream_drop(s);
+	h2_soon(h);
+}
+
+/* ---- floods */
+
+void
+h2_calm(struct h2 *h)
+{
+	if (h->calmed)
+		return;
+	h->calmed = true;
+	nghttp2_session_terminate_session(h->session, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+bool
+h2_spend(struct h2 *h, unsigned n)
+{
+	uint64_t now = clock_ms();
+
+	if (now > h->budget_at) {
+		uint64_t got = (now - h->budget_at) * H2_IDLE_FRAMES + (uint64_t)(h->budget + H2_IDLE_FRAMES * 1000);
+
+		h->budget = got < 2 * H2_IDLE_FRAMES * 1000 ?
+				    (int32_t)got - H2_IDLE_FRAMES * 1000 :
+				    H2_IDLE_FRAMES * 1000;
+		h->budget_at = now;
+	}
+	h->budget -= (int32_t)n * 1000;
+	if (h->budget >= 0 || !h2_server(h))
+		return true;
+	h2_calm(h);
+	return false;
+}
+
+/* ---- the end */
+
+static void
+h2_close(struct conn *c)
+{
+	struct h2 *h = (struct h2 *)c;
+
+	if (c->wire.event.buried)
+		return;
+	h->over = true;
+	c->owner->on_close(c);
+	wire_close(&c->wire);
+}
+
+static void
+tell_faults(struct h2 *h)
+{
+	bool again;
+
+	h->fault_due = false;
+	do {
+		again = false;
+		for (struct list *l = h->streams.next; l != &h->streams; l = l->next) {
+			struct h2_stream *s = list_entry(l, struct h2_stream, link);
+			enum fault f = (enum fault)s->fault;
+
+			if (!f)
+				continue;
+			s->fault = FAULT_NONE;
+			if (!s->active)
+				continue;
+			s->stream.user->on_fault(&s->stream, f);
+			again = true;           /* the list is another one now */
+			break;
+		}
+	} while (again && !h->conn.wire.event.buried);
+}
+
+static enum fault
+lost(const struct h2 *h, const struct h2_stream *s, int error)
+{
+	if (h2_server(h))
+		return FAULT_CLIENT_GONE;
+	if (s->rx == H2_RX_HEAD)
+		return error ? FAULT_UPSTREAM_RESET : FAULT_UPSTREAM_CLOSED;
+	return s->rx == H2_RX_DONE ? FAULT_UPSTREAM_CLOSED : FAULT_RESPONSE_INCOMPLETE;
+}
+
+/* Nothing is received or sent any more: users are told. */
+static void
+session_over(struct h2 *h, int error)
+{
+	if (h->over)
+		return;
+	h->over = true;
+	for (struct list *l = h->streams.next, *next; l != &h->streams; l = next) {
+		struct h2_stream *s = list_entry(l, struct h2_stream, link);
+		bool whole = s->rx == H2_RX_DONE && s->sent_end;
+
+		next = l->next;
+		s->closed = true;
+		if (!s->active)
+			h2_stream_drop(s);
+		else if (!whole && !s->fault)
+			s->fault = (uint8_t)lost(h, s, error);
+	}
+	tell_faults(h);
+}
+
+/* What was said last is to arrive, and a close with bytes unread would prevent that. */
+static void
+end_connection(struct h2 *h)
+{
+	struct wire *w = &h->conn.wire;
+
+	if (h->lingering)
+		return;
+	wire_flush(w->loop);
+	if (!h2_server(h) || w->error || (h->eof && !w->held.len)) {
+		h2_close(&h->conn);
+		return;
+	}
+	h->lingering = true;
+	h->readable = !h->eof;
+	wire_shut(w);
+	wire_timer(w, clock_ms() + h->rules->linger_ms);
+	loop_ready(w->loop, &w->event);
+}
+
+/* ---- turns */
+
+void
+h2_soon(struct h2 *h)
+{
+	loop_ready(h->conn.wire.loop, &h->conn.wire.event);
+}
+
+static void
+tell_drained(struct h2 *h)
+{
+	struct list due;
+
+	list_init(&due);
+	for (struct list *l = h->waiting.next, *next; l != &h->waiting; l = next) {
+		struct h2_stream *s = list_entry(l, struct h2_stream, wait);
+
+		next = l->next;
+		if (s->out.len)
+			continue;
+		list_remove(&s->wait);
+		list_append(&due, &s->wait);
+	}
+	while (!list_empty(&due)) {
+		struct h2_stream *s = list_entry(due.next, struct h2_stream, wait);
+
+		list_remove(&s->wait);
+		if (!h->conn.wire.event.buried)
+			s->stream.user->on_drain(&s->stream);
+	}
+}
+
+static void
+tell_early(struct h2 *h)
+{
+	h->early_due = false;
+	for (struct list *l = h->streams.next, *next; l != &h->streams; l = next) {
+		struct h2_stream *s = list_entry(l, struct h2_stream, link);
+
+		next = l->next;
+		if (s->active && s->rx == H2_RX_TUNNEL && (s->early.len || s->early_end)) {
+			/* One a turn: its user may end others. */
+			h2_deliver_early(s);
+			h->early_due = true;
+			h2_soon(h);
+			return;
+		}
+	}
+}
+
+static void
+now_idle(struct h2 *h)
+{
+	h->idle_due = false;
+	if (h2_server(h) && !h->draining)
+		wire_timer(&h->conn.wire, clock_ms() + h->rules->idle_ms);
+	h->conn.owner->on_idle(&h->conn);
+}
+
+static bool
+through(const struct h2 *h)
+{
+	if (nghttp2_session_want_write(h->session))
+		return h->wire_gone;
+	return !nghttp2_session_want_read(h->session) || (h->last_said && !h->nstreams);
+}
+
+/* All that had to wait until nghttp2 was not at work. */
+static void
+h2_settle(struct h2 *h)
+{
+	struct wire *w = &h->conn.wire;
+
+	if (h->fault_due)
+		tell_faults(h);
+	if (h->early_due && !w->event.buried)
+		tell_early(h);
+	if (!w->event.buried && !list_empty(&h->waiting) && !w->held.len)
+		tell_drained(h);
+	if (w->event.buried)
+		return;
+	h2_pump(h);
+	if (!h->over && through(h))
+		session_over(h, 0);
+	if (w->event.buried)
+		return;
+	if (h->over) {
+		if (!h->nactive)
+			end_connection(h);
+		return;
+	}
+	if (h->idle_due && !h->nactive)
+		now_idle(h);
+	if (!w->event.buried && h->room_due) {
+		h->room_due = false;
+		if (h->conn.owner->on_room)
+			h->conn.owner->on_room(&h->conn);
+	}
+}
+
+/* ---- reading */
+
+static bool
+wants(const struct h2 *h)
+{
+	if (h->lingering)
+		return true;
+	return !h->over && !(h->conn.wire.held.len &&
+			     nghttp2_session_get_outbound_queue_size(h->session) > QUEUE_MAX);
+}
+
+static void
+take(struct h2 *h, struct str in)
+{
+	if (h->lingering) {
+		h->dropped += in.len;
+		if (h->dropped > LINGER_BYTES)
+			h2_close(&h->conn);
+		return;
+	}
+	if (!h2_feed(h, in) && !h->conn.wire.event.buried) {
+		h2_pump(h);
+		session_over(h, 0);
+		return;
+	}
+	h2_pump(h);
+}
+
+static void
+ended(struct h2 *h, int error)
+{
+	h->eof = true;
+	h->readable = false;
+	if (h->lingering) {
+		if (!h->conn.wire.held.len || error)
+			h2_close(&h->conn);
+		return;
+	}
+	h->wire_gone = error != 0;
+	session_over(h, error);
+}
+
+static void
+h2_read(struct h2 *h)
+{
+	struct wire *w = &h->conn.wire;
+	size_t taken = 0;
+
+	if (h->first) {
+		char *first = h->first;
+
+		h->first = NULL;
+		take(h, (struct str){ first, h->first_len });
+		free(first);
+	}
+	while (!w->event.buried && h->readable && wants(h)) {
+		ssize_t n = wire_recv(w, LOOP_RBUF);
+
+		if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+			h->readable = errno == EINTR;
+			continue;
+		}
+		if (n <= 0) {
+			ended(h, n < 0 ? errno : 0);
+			return;
+		}
+		if (n < LOOP_RBUF && !h->hangup)
+			h->readable = false;
+		take(h, (struct str){ w->loop->rbuf, (size_t)n });
+		taken += (size_t)n;
+		if (taken >= TURN_BYTES && h->readable) {
+			h2_soon(h);
+			return;
+		}
+	}
+}
+
+static void
+h2_event(struct wire *w, uint32_t events)
+{
+	struct h2 *h = (struct h2 *)w;
+
+	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		h->readable = true;
+	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		h->hangup = true;
+	if (events & EPOLLERR && !wants(h) && !h->over)
+		ended(h, ECONNRESET);
+	else
+		h2_read(h);
+	if (!w->event.buried)
+		h2_settle(h);
+}
+
+static void
+h2_drained(struct wire *w)
+{
+	struct h2 *h = (struct h2 *)w;
+
+	if (h->lingering && h->eof) {
+		h2_close(&h->conn);
+		return;
+	}
+	h2_pump(h);
+	h2_soon(h);
+}
+
+static void
+h2_error(struct wire *w, int error)
+{
+	struct h2 *h = (struct h2 *)w;
+
+	if (!h2_server(h)) {
+		/* What the peer said before it closed is still to be read. */
+		h->readable = h->hangup = true;
+		h2_read(h);
+	}
+	if (!w->event.buried) {
+		h->wire_gone = true;
+		session_over(h, error);
+		h2_soon(h);
+	}
+}
+
+static void
+h2_timer(struct wire *w)
+{
+	struct h2 *h = (struct h2 *)w;
+	uint64_t now = clock_ms(), due = h->idle_since + h->rules->idle_ms;
+
+	if (h->lingering || h->over) {
+		h2_close(&h->conn);
+	} else if (h->draining) {
+		h2_last_goaway(h);
+	} else if (!h2_server(h)) {
+		if (!h->nactive)
+			h2_close(&h->conn);
+	} else if (!h->greeted || h->head_timed) {
+		nghttp2_session_terminate_session(h->session, NGHTTP2_NO_ERROR);
+		h2_soon(h);
+	} else if (!h->nactive && now < due) {
+		wire_timer(w, due);
+	} else if (!h->nactive) {
+		nghttp2_session_terminate_session(h->session, NGHTTP2_NO_ERROR);
+		h->last_said = true;
+		if (w->held.len || h->nstreams)
+			h2_close(&h->conn);     /* it takes nothing */
+		else
+			h2_soon(h);
+	}
+}
+
+static void
+h2_destroy(struct wire *w)
+{
+	struct h2 *h = (struct h2 *)w;
+
+	nghttp2_session_del(h->session);
+	while (!list_empty(&h->streams))
+		stream_free(list_entry(h->streams.next, struct h2_stream, link));
+	h2_head_free(&h->head);
+	hello_facts_free(h->conn.facts);
+	free(h->first);
+	free(h);
+}
+
+static const struct wire_ops wire_ops = {
+	.on_event = h2_event,
+	.on_drained = h2_drained,
+	.on_error = h2_error,
+	.on_timer = h2_timer,
+	.destroy = h2_destroy,
+};
+
+/* ---- conn_ops */
+
+static uint32_t
+h2_room(const struct conn *c)
+{
+	const struct h2 *h = (const struct h2 *)c;
+	uint32_t max = ROOM_FIRST;
+
+	if (c->wire.event.buried || h->over || h->goaway || h->draining || c->wire.error ||
+	    h->eof || h->hangup || nghttp2_session_get_next_stream_id(h->session) > IDS_END)
+		return 0;
+	if (h->greeted)
+		max = nghttp2_session_get_remote_settings(
+			h->session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+	if (max > ROOM_MAX)
+		max = ROOM_MAX;
+	return h->nstreams < max ? max - h->nstreams : 0;
+}
+
+static struct stream *
+h2_open_stream(struct conn *c)
+{
+	struct h2 *h = (struct h2 *)c;
+
+	return h2_room(c) ? &h2_stream_new(h, -1)->stream : NULL;
+}
+
+void
+h2_last_goaway(struct h2 *h)
+{
+	if (h->last_said)
+		return;
+	h->last_said = true;
+	nghttp2_submit_goaway(h->session, NGHTTP2_FLAG_NONE,
+			      nghttp2_session_get_last_proc_stream_id(h->session),
+			      NGHTTP2_NO_ERROR, NULL, 0);
+	h2_soon(h);
+}
+
+/* RFC 9113 §6.8: first "no more, please", then, when that has arrived for sure, "no more". */
+void
+h2_drain(struct conn *c, uint64_t grace_ms)
+{
+	static const uint8_t opaque[8] = "draining";
+	struct h2 *h = (struct h2 *)c;
+
+	if (h->draining || h->over || c->wire.event.buried)
+		return;
+	h->draining = true;
+	if (!h2_server(h)) {
+		h2_last_goaway(h);
+		return;
+	}
+	nghttp2_submit_shutdown_notice(h->session);
+	nghttp2_submit_ping(h->session, NGHTTP2_FLAG_NONE, opaque);
+	wire_timer(&c->wire, clock_ms() + grace_ms);
+	h2_soon(h);
+}
+
+static const struct conn_ops conn_ops = {
+	.name = "h2",
+	.open = h2_open_stream,
+	.room = h2_room,
+	.close = h2_close,
+	.drain = h2_drain,
+};
+
+/* ---- begin */
+
+static int
+make_session(struct h2 *h)
+{
+	nghttp2_session_callbacks *c;
+	nghttp2_option *o;
+	int rv;
+
+	if (nghttp2_session_callbacks_new(&c) || nghttp2_option_new(&o))
+		abort();
+	h2_rx_callbacks(c);
+	h2_tx_callbacks(c);
+	nghttp2_option_set_no_auto_window_update(o, 1);
+	nghttp2_option_set_no_closed_streams(o, 1);
+	nghttp2_option_set_max_outbound_ack(o, 2 * H2_IDLE_FRAMES);
+	nghttp2_option_set_stream_reset_rate_limit(o, 1000, H2_IDLE_FRAMES);
+	nghttp2_option_set_max_continuations(o, 8 + h->rules->limits.head / 16384);
+	nghttp2_option_set_max_reserved_remote_streams(o, 0);
+	rv = h2_server(h) ? nghttp2_session_server_new2(&h->session, c, h, o) :
+			    nghttp2_session_client_new2(&h->session, c, h, o);
+	nghttp2_option_del(o);
+	nghttp2_session_callbacks_del(c);
+	return rv;
+}
+
+static void
+greet(struct h2 *h)
+{
+	const nghttp2_settings_entry server[] = {
+		{ NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, H2_STREAMS },
+		{ NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, h->rules->limits.head },
+		{ NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1 },
+		{ NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1 },
+	};
+	const nghttp2_settings_entry client[] = {
+		{ NGHTTP2_SETTINGS_ENABLE_PUSH, 0 },
+		{ NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, H2_WINDOW_OPEN },
+		{ NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, h->rules->limits.head },
+	};
+
+	if (h2_server(h))
+		nghttp2_submit_settings(h->session, NGHTTP2_FLAG_NONE, server,
+					sizeof(server) / sizeof(*server));
+	else
+		nghttp2_submit_settings(h->session, NGHTTP2_FLAG_NONE, client,
+					sizeof(client) / sizeof(*client));
+	nghttp2_session_set_local_window_size(h->session, NGHTTP2_FLAG_NONE, 0,
+					      h2_server(h) ? H2_WINDOW_CONN : 4 * H2_WINDOW_CONN);
+}
+
+struct h2 *
+h2_open(struct loop *loop, int fd, enum conn_role role, const struct conn_owner *owner,
+	const struct h1_rules *rules, void *data, struct tls *tls, struct str first)
+{
+	struct h2 *h = calloc(1, sizeof(*h));
+
+	if (!h)
+		abort();
+	if (wire_open(&h->conn.wire, loop, fd, &wire_ops)) {
+		free(h);
+		return NULL;
+	}
+	h->conn.ops = &conn_ops;
+	h->conn.owner = owner;
+	h->conn.data = data;
+	h->conn.role = (uint8_t)role;
+	h->rules = rules;
+	h->budget = H2_IDLE_FRAMES * 1000;
+	h->budget_at = h->idle_since = clock_ms();
+	list_init(&h->conn.link);
+	list_init(&h->streams);
+	list_init(&h->waiting);
+	if (make_session(h))
+		abort();
+	if (tls)
+		wire_tls(&h->conn.wire, tls);
+	greet(h);
+	if (first.len) {
+		h->first = malloc(first.len);
+		if (!h->first)
+			abort();
+		memcpy(h->first, first.at, first.len);
+		h->first_len = first.len;
+	}
+	h->readable = true;
+	if (h2_server(h))
+		wire_timer(&h->conn.wire, clock_ms() + rules->head_ms);
+	h2_soon(h);
+	return h;
+}
+
+const struct stream_ops h2_ops = {
+	.name = "h2",
+	.send_head = h2_send_head,
+	.send_body = h2_send_body,
+	.send_trailers = h2_send_trailers,
+	.want = h2_want,
+	.release = h2_stream_release,
+	.attach = h2_stream_attach,
+};
