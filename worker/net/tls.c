@@ -23,6 +23,7 @@ enum {
 static struct desk {
 	struct tls *tls;
 	size_t in_from, in_to, in_want;
+	bool bare;                      /* the socket itself has said that there is nothing */
 	char *out;
 	size_t out_len, out_room;
 	char in[IN_ROOM], own_out[OUT_ROOM];
@@ -52,6 +53,19 @@ fill(struct tls *t)
 		t->eof = true;
 	else if (n < 0 && errno != EAGAIN)
 		t->eof = true, tls_blame(t, errno);
+	else if (n < 0)
+		desk.bare = true;
+}
+
+/* A short reading found nothing more, but may be followed by the end, which is told once: who has nothing to say of has to
+ * look. */
+static bool
+look_again(struct tls *t)
+{
+	if (desk.bare || t->eof)
+		return false;
+	t->dry = false;
+	return true;
 }
 
 static int
@@ -171,6 +185,7 @@ begin_write(struct tls *t, char *out, size_t room)
 {
 	desk.tls = t;
 	desk.in_from = desk.in_to = 0;
+	desk.bare = false;
 	desk.out = out;
 	desk.out_len = 0;
 	desk.out_room = room;
@@ -314,7 +329,9 @@ tls_handshake(struct tls *t)
 	if (t->done)
 		return t->owed ? TLS_WANT : TLS_DONE;
 	begin(t, HELLO_ROOM);
-	r = SSL_do_handshake(t->ssl);
+	do
+		r = SSL_do_handshake(t->ssl);
+	while (r != 1 && SSL_get_error(t->ssl, r) == SSL_ERROR_WANT_READ && look_again(t));
 	if (r == 1) {
 		t->done = true;
 		release(t);
@@ -370,11 +387,14 @@ tls_recv(struct tls *t, void *to, size_t room)
 	while (got < room) {
 		int r;
 
-		if (t->dry && !t->eof && desk.in_from == desk.in_to && !SSL_pending(t->ssl))
+		if (got && t->dry && !t->eof && desk.in_from == desk.in_to &&
+		    !SSL_pending(t->ssl))
 			break;
 		r = SSL_read_ex(t->ssl, (char *)to + got, room - got, &n);
 		if (r <= 0) {
 			read_failed(t, r);
+			if (!got && !t->over && look_again(t))
+				continue;
 			break;
 		}
 		got += n;

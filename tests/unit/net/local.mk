@@ -29,3 +29,13 @@ check_PROGRAMS += tests/unit/net/test_hello
 tests_unit_net_test_hello_SOURCES = tests/unit/net/test_hello.c
 tests_unit_net_test_hello_LDADD = $(UNIT_LIBS_net)
 TESTS += tests/unit/net/test_hello
+
+check_PROGRAMS += tests/unit/net/test_tls
+tests_unit_net_test_tls_SOURCES = tests/unit/net/test_tls.c tests/unit/net/certificates.h
+tests_unit_net_test_tls_LDADD = $(UNIT_LIBS_net)
+TESTS += tests/unit/net/test_tls
+
+check_PROGRAMS += tests/unit/net/test_wire_tls
+tests_unit_net_test_wire_tls_SOURCES = tests/unit/net/test_wire_tls.c tests/unit/net/certificates.h
+tests_unit_net_test_wire_tls_LDADD = $(UNIT_LIBS_net)
+TESTS += tests/unit/net/test_wire_tls

@@ -96,3 +96,7 @@ check_PROGRAMS += tests/unit/shm/test_store_growth
 tests_unit_shm_test_store_growth_SOURCES = tests/unit/shm/test_store_growth.c
 tests_unit_shm_test_store_growth_LDADD = $(UNIT_LIBS_shm)
 TESTS += tests/unit/shm/test_store_growth
+check_PROGRAMS += tests/unit/shm/test_tickets
+tests_unit_shm_test_tickets_SOURCES = tests/unit/shm/test_tickets.c
+tests_unit_shm_test_tickets_LDADD = $(UNIT_LIBS_shm)
+TESTS += tests/unit/shm/test_tickets
