@@ -14,6 +14,7 @@
 #   vendor-ca.pem         the authority of an external service
 #   vendor.pem .key       its server: *.example.net, localhost, 127.0.0.1
 #   expired.pem .key      the same, expired
+#   vendor.secret         a secret that the vendor has given
 set -eu
 [ $# = 1 ] || { echo "usage: certs.sh DIR" >&2; exit 2; }
 mkdir -p "$1"
@@ -139,6 +140,7 @@ printf 'V\t360101000000Z\t\t%s\tunknown\t/CN=api.example.com\n' "$serial" >"$DB"
 openssl ocsp -index "$DB" -rsigner "$work/issuing.pem" -rkey "$work/issuing.key" -CA "$work/issuing.pem" \
 	-issuer "$work/issuing.pem" -cert api.pem -ndays 3650 -respout api.ocsp >/dev/null 2>&1
 
+openssl rand -hex 24 >vendor.secret
 chmod 0644 ./*.pem ./*.crl api.ocsp
-chmod 0600 both.pem ./*.key
+chmod 0600 both.pem ./*.key vendor.secret
 : >complete
