@@ -1,0 +1,212 @@
+"""OAuth 2 client credentials: one fetch whoever waits, renewed before it expires, precise when it fails."""
+import base64
+import json
+import threading
+import time
+from urllib.parse import parse_qs
+
+from harness import assert_problem, config, reply, wait_for
+
+
+class Tokens:
+    """An endpoint that gives token-1, token-2 …"""
+
+    def __init__(self, origin, life=3600, delay=0):
+        self.life, self.delay, self.fail = life, delay, None
+        self.n = 0
+        self.lock = threading.Lock()
+        self.origin = origin(self.answer)
+
+    def answer(self, r):
+        with self.lock:
+            self.n += 1
+            n = self.n
+        time.sleep(self.delay)
+        if self.fail:
+            return self.fail
+        return json_reply({"access_token": "token-%d" % n, "token_type": "Bearer", "expires_in": self.life})
+
+
+def json_reply(doc, status=200):
+    return reply(status, json.dumps(doc).encode(), [("Content-Type", "application/json")])
+
+
+def upstreams(tokens, more="", timeout=""):
+    return ('tokens: { targets = [ "%s" ]; %s };' % (tokens.origin.target, timeout),
+            'credential: { type = "oauth2"; token_upstream = "tokens"; token_path = "/oauth2/token?x=1"; '
+            'client_id = "us & them"; client_secret = "s:cr%%t"; %s };' % more)
+
+
+def start(gateway, o, tokens, more="", timeout="", **kw):
+    other, credential = upstreams(tokens, more, timeout)
+    return gateway(config(o, upstreams=other, upstream=credential, **kw))
+
+
+def at_once(g, n):
+    got = []
+
+    def run():
+        with g.client() as c:
+            got.append(c.get("/x"))
+    threads = [threading.Thread(target=run) for _ in range(n)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    return got
+
+
+def test_the_request_for_a_token(gateway, origin):
+    t, o = Tokens(origin), origin()
+    g = start(gateway, o, t, 'scope = "read write"; audience = "https://api.example.com/";')
+    with g.client() as c:
+        assert c.get("/x").status == 200
+    r = t.origin.requests[0]
+    assert (r.method, r.target) == ("POST", "/oauth2/token?x=1")
+    assert r.get("host") == t.origin.target[7:]
+    assert r.get("content-type") == "application/x-www-form-urlencoded"
+    assert parse_qs(r.body.decode(), strict_parsing=True) == {
+        "grant_type": ["client_credentials"], "scope": ["read write"], "audience": ["https://api.example.com/"]}
+    # RFC 6749 §2.3.1: encoded as in a form before base64
+    assert base64.b64decode(r.get("authorization")[6:]) == b"us%20%26%20them:s%3Acr%25t"
+    assert o.requests[0].get("authorization") == "Bearer token-1"
+
+
+def test_single_flight(gateway, origin):
+    t, o = Tokens(origin, delay=0.3), origin()
+    g = start(gateway, o, t)
+    assert [r.status for r in at_once(g, 20)] == [200] * 20
+    assert t.n == 1 and len(o.requests) == 20
+    assert {r.get("authorization") for r in o.requests} == {"Bearer token-1"}
+    assert [r.status for r in at_once(g, 5)] == [200] * 5 and t.n == 1
+
+
+def test_renewed_early_while_the_old_one_serves(gateway, origin):
+    t, o = Tokens(origin, life=4), origin()
+    g = start(gateway, o, t, 'early = "3s";')        # at most half its life: after 2 s
+    with g.client() as c:
+        c.get("/x")
+        t.delay = 1
+        time.sleep(2.2)
+        began = time.monotonic()
+        assert c.get("/x").status == 200
+        assert time.monotonic() - began < 0.5        # nobody waits
+        assert o.requests[-1].get("authorization") == "Bearer token-1"
+        wait_for(lambda: c.get("/x").status == 200 and o.requests[-1].get("authorization") == "Bearer token-2",
+                 every=0.1)
+    assert t.n == 2
+
+
+def test_an_expired_one_is_not_used(gateway, origin):
+    t, o = Tokens(origin, life=1), origin()
+    g = start(gateway, o, t)
+    with g.client() as c:
+        c.get("/x")
+        time.sleep(1.2)
+        c.get("/x")
+    assert [r.get("authorization") for r in o.requests] == ["Bearer token-1", "Bearer token-2"]
+
+
+def test_refused(gateway, origin):
+    t, o = Tokens(origin), origin()
+    t.fail = json_reply({"error": "invalid_client"}, 401)
+    g = start(gateway, o, t)
+    with g.client() as c:
+        for _ in range(5):
+            r = c.get("/x")
+            assert_problem(r, 502, "upstream_credential_refused")
+            assert r.get("retry-after") == "1"
+        assert t.n == 1, "a failure holds for a second"
+        assert "invalid_client" in g.log() and not o.requests
+        t.fail = None
+        time.sleep(1.1)
+        assert c.get("/x").status == 200
+    assert g.counter("tokens_failed_total") == 1 and g.counter("tokens_fetched_total") == 1
+
+
+def test_what_is_no_token(gateway, origin):
+    t, o = Tokens(origin), origin()
+    g = start(gateway, o, t)
+    for bad in (reply(200, b"no json"), json_reply([1]), json_reply({"access_token": 7}),
+                json_reply({"access_token": "a\r\nX-Evil: 1", "token_type": "bearer"}),
+                json_reply({"access_token": "x", "token_type": "mac"}), json_reply({"expires_in": 5}),
+                reply(200, b"[" * 20000), reply(200, b"x" * 200000), reply(500, b"")):
+        t.fail = bad
+        with g.client() as c:
+            doc = assert_problem(c.get("/x"), {502, 503})
+            assert doc["reason"].startswith("upstream_credential_"), doc
+        time.sleep(1.05)
+    assert not o.requests
+    t.fail = json_reply({"access_token": "odd", "token_type": "BEARER", "expires_in": "3600"})
+    with g.client() as c:
+        assert c.get("/x").status == 200
+    assert o.requests[-1].get("authorization") == "Bearer odd"
+
+
+def test_nobody_there(gateway, origin):
+    t, o = Tokens(origin), origin()
+    g = start(gateway, o, t)
+    t.origin.stop_listening()
+    with g.client() as c:
+        assert_problem(c.get("/x"), 503, "upstream_credential_unreachable")
+
+
+def test_too_late(gateway, origin):
+    t, o = Tokens(origin, delay=5), origin()
+    g = start(gateway, o, t, timeout='timeout: { connect = "300ms"; response = "500ms"; };')
+    began = time.monotonic()
+    got = at_once(g, 4)
+    for r in got:
+        assert_problem(r, 503, "upstream_credential_unreachable")
+    assert 0.5 < time.monotonic() - began < 3 and not o.requests
+
+
+def test_who_leaves_while_waiting(gateway, origin):
+    t, o = Tokens(origin, delay=0.5), origin()
+    g = start(gateway, o, t)
+    leaving = [g.client() for _ in range(5)]
+    for c in leaving:
+        c.request("GET", "/leaves")
+    time.sleep(0.1)
+    for c in leaving:
+        c.reset()
+    with g.client() as c:
+        assert c.get("/stays").status == 200
+    assert o.targets() == ["/stays"] and t.n == 1
+
+
+def test_a_reload_keeps_it_a_new_secret_does_not(gateway, origin):
+    t, o = Tokens(origin), origin()
+    other, credential = upstreams(t)
+    conf = config(o, upstreams=other, upstream=credential)
+    g = gateway(conf)
+    with g.client() as c:
+        c.get("/x")
+    g.reload()
+    with g.client() as c:
+        c.get("/x")
+    assert t.n == 1
+    g.reload(conf.replace("s:cr%t", "another"))
+    with g.client() as c:
+        c.get("/x")
+    assert t.n == 2 and o.requests[-1].get("authorization") == "Bearer token-2"
+
+
+def test_a_connection_that_died_while_idle(gateway, origin):
+    t, o = Tokens(origin, life=1), origin()
+    g = start(gateway, o, t)
+    with g.client() as c:
+        c.get("/x")
+        for conn in list(t.origin.conns):
+            conn.sock.shutdown(2)
+        time.sleep(1.2)
+        assert c.get("/x").status == 200
+    assert t.n == 2
+
+
+def test_stopping_while_it_is_fetched(gateway, origin):
+    t, o = Tokens(origin, delay=3), origin()
+    g = start(gateway, o, t)
+    with g.client() as c:
+        c.request("GET", "/x")
+        wait_for(lambda: t.n == 1)
