@@ -38,10 +38,25 @@ same_folded(struct str sent, struct str name)
 	return true;
 }
 
+/* A trusted peer that says by a PROXY header whose connection it is, and by client_cert_from whose certificate that
+ * was: what else stands in the head may be the client's own. */
+static bool
+said_behind_proxy(const struct exchange *x, struct str name)
+{
+	const struct conf_strs *from = &x->listener->client_cert_from;
+	const struct hello_facts *f = facts_of(x);
+	bool listed = false;
+
+	for (size_t i = 0; i < from->n && !listed; i++)
+		listed = str_caseeq(name, from->at[i]);
+	return listed && f && f->proxied;
+}
+
 static bool
 may_not_say(const struct exchange *x, struct str sent, struct str name)
 {
-	return same_folded(sent, name) && (!x->trusted || !str_caseeq(sent, name));
+	return same_folded(sent, name) &&
+	       (!str_caseeq(sent, name) || !(x->trusted || said_behind_proxy(x, name)));
 }
 
 static void
@@ -272,7 +287,7 @@ clientcert_begin(struct exchange *x)
 	} else if (f && f->proxied && f->proxy.tls) {
 		proxied(x, &f->proxy);
 	}
-	if (x->trusted && x->listener->client_cert_from.n)
+	if (x->listener->client_cert_from.n && (x->trusted || (f && f->proxied)))
 		believe(x);
 }
 
