@@ -52,3 +52,8 @@ check_PROGRAMS += tests/unit/http/test_h1
 tests_unit_http_test_h1_SOURCES = tests/unit/http/test_h1.c
 tests_unit_http_test_h1_LDADD = $(UNIT_LIBS_http)
 TESTS += tests/unit/http/test_h1
+
+check_PROGRAMS += tests/unit/http/test_h2
+tests_unit_http_test_h2_SOURCES = tests/unit/http/test_h2.c tests/unit/http/h2_sides.h
+tests_unit_http_test_h2_LDADD = $(UNIT_LIBS_http)
+TESTS += tests/unit/http/test_h2
