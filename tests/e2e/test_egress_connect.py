@@ -186,7 +186,8 @@ def test_policies_of_the_gateway_hold(gateway, echo):
     for _ in range(2):
         c, r = connect(g, target)
         assert r.status == 200
-        c.close()
+        c.half_close()
+        assert c.read_all() == b"<end>"
     refused(g, target, 429, "rate_limited")
     wait_for(lambda: g.counter("log_lines_total") == 3)
     g.expect_exit = True

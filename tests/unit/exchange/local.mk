@@ -35,3 +35,18 @@ check_PROGRAMS += tests/unit/exchange/test_grpc
 tests_unit_exchange_test_grpc_SOURCES = tests/unit/exchange/test_grpc.c
 tests_unit_exchange_test_grpc_LDADD = $(UNIT_LIBS_exchange)
 TESTS += tests/unit/exchange/test_grpc
+
+check_PROGRAMS += tests/unit/exchange/test_pace
+tests_unit_exchange_test_pace_SOURCES = tests/unit/exchange/test_pace.c
+tests_unit_exchange_test_pace_LDADD = $(UNIT_LIBS_exchange)
+TESTS += tests/unit/exchange/test_pace
+
+check_PROGRAMS += tests/unit/exchange/test_connect
+tests_unit_exchange_test_connect_SOURCES = tests/unit/exchange/test_connect.c
+tests_unit_exchange_test_connect_LDADD = $(UNIT_LIBS_exchange)
+TESTS += tests/unit/exchange/test_connect
+
+check_PROGRAMS += tests/unit/exchange/test_oauth
+tests_unit_exchange_test_oauth_SOURCES = tests/unit/exchange/test_oauth.c
+tests_unit_exchange_test_oauth_LDADD = $(UNIT_LIBS_exchange)
+TESTS += tests/unit/exchange/test_oauth

@@ -100,3 +100,7 @@ check_PROGRAMS += tests/unit/shm/test_tickets
 tests_unit_shm_test_tickets_SOURCES = tests/unit/shm/test_tickets.c
 tests_unit_shm_test_tickets_LDADD = $(UNIT_LIBS_shm)
 TESTS += tests/unit/shm/test_tickets
+check_PROGRAMS += tests/unit/shm/test_pace
+tests_unit_shm_test_pace_SOURCES = tests/unit/shm/test_pace.c
+tests_unit_shm_test_pace_LDADD = $(UNIT_LIBS_shm)
+TESTS += tests/unit/shm/test_pace
