@@ -197,7 +197,8 @@ const struct conf_field listener_rows[] = {
 	{ "client_cert_from", CONF_KIND_VIA,
 	  .offset = offsetof(struct conf_listener, client_cert_from),
 	  .parse = cert_from_parse,
-	  .help = "headers in which peers in trust, who ended TLS, say the client's "
+	  .help = "headers in which peers in trust, who ended TLS and write these themselves, "
+		  "say the client's "
 		  "certificate: \"Client-Cert\" (RFC 9440), \"X-Forwarded-Client-Cert\" (as "
 		  "Envoy writes it), or another name, whose value is taken as its subject" },
 	{ "connect", CONF_KIND_VIA, .offset = offsetof(struct conf_listener, connect),

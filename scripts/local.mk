@@ -6,11 +6,16 @@ sysusersdir = $(prefix)/lib/sysusers.d
 confdir = $(sysconfdir)/postern
 samplesdir = $(docdir)/samples
 
-SAMPLES = conf/samples/api-product.conf conf/samples/behind-firewall.conf conf/samples/browser-api.conf conf/samples/canary.conf \
-	conf/samples/internal.conf conf/samples/limits.conf conf/samples/postern.conf conf/samples/protect-origin.conf \
-	conf/samples/static-answers.conf conf/samples/websocket.conf
+SAMPLES = conf/samples/api-product.conf conf/samples/behind-firewall.conf conf/samples/between.conf \
+	conf/samples/browser-api.conf conf/samples/canary.conf conf/samples/egress.conf conf/samples/ingress-firewall.conf \
+	conf/samples/ingress-mtls.conf conf/samples/internal.conf conf/samples/limits.conf conf/samples/postern.conf \
+	conf/samples/protect-origin.conf conf/samples/sidecar.conf conf/samples/static-answers.conf conf/samples/websocket.conf
 dist_samples_DATA = $(SAMPLES)
+dist_samples_SCRIPTS = conf/samples/certs.sh
 dist_doc_DATA = README.md CHANGELOG.md
+patternsdir = $(docdir)/patterns
+dist_patterns_DATA = doc/patterns/README.md doc/patterns/internal.md doc/patterns/ingress-mtls.md \
+	doc/patterns/ingress-firewall.md doc/patterns/egress.md doc/patterns/between.md
 dist_man_MANS = master/postern.8
 
 # Files of the repository name the paths of Debian; these are the ones of this build.

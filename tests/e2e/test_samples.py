@@ -10,18 +10,52 @@ import pytest
 
 from harness import ROOT, run
 
-SAMPLES = sorted(glob.glob(os.path.join(ROOT, "conf", "samples", "*.conf")))
+DIR = os.path.join(ROOT, "conf", "samples")
+SAMPLES = sorted(glob.glob(os.path.join(DIR, "*.conf")))
+PATTERNS = ["internal", "sidecar", "ingress-mtls", "ingress-firewall", "egress", "between"]
+
+
+@pytest.fixture(scope="module")
+def beside(tmp_path_factory):
+    """A copy of the samples with the certificates that certs.sh makes, as their comments say."""
+    to = tmp_path_factory.mktemp("samples")
+    for path in SAMPLES:
+        shutil.copy(path, str(to))
+    subprocess.run([os.path.join(DIR, "certs.sh"), str(to / "tls")], check=True)
+    return to
 
 
 def test_there_are_samples():
     assert len(SAMPLES) >= 6
+    names = [os.path.basename(p) for p in SAMPLES]
+    assert all(p + ".conf" in names for p in PATTERNS)
 
 
-@pytest.mark.parametrize("path", SAMPLES, ids=os.path.basename)
-def test_sample(path):
-    code, out, err = run("check", "-c", path)
+@pytest.mark.parametrize("name", [os.path.basename(p) for p in SAMPLES])
+def test_sample(beside, name):
+    code, out, err = run("check", "-c", str(beside / name))
     assert code == 0, out + err
     assert "warning" not in out + err, out + err
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+def test_pattern_tests_itself(beside, name):
+    """Each of the deployment patterns has route tests, which take part in every check."""
+    text = (beside / (name + ".conf")).read_text()
+    assert text.count("send = ") >= 3
+    broken = beside / (name + "-broken.conf")
+    broken.write_text(re.sub(r"(send = \"\w+ https?://[^/]+)/[^\"]*", r"\1/nowhere/at/all", text))
+    code, out, err = run("check", "-c", str(broken))
+    assert code == 1 and "E601" in out + err, out + err
+
+
+def test_certificates_do_not_leave_their_keys_open(beside):
+    for path in glob.glob(str(beside / "tls" / "*.key")) + [str(beside / "tls" / "vendor.secret")]:
+        assert os.stat(path).st_mode & 0o077 == 0, path
+    # What is there stays.
+    before = (beside / "tls" / "api.pem").read_bytes()
+    subprocess.run([os.path.join(DIR, "certs.sh"), str(beside / "tls")], check=True)
+    assert (beside / "tls" / "api.pem").read_bytes() == before
 
 
 def test_configuration_of_the_readme(tmp_path):
