@@ -248,11 +248,11 @@ resume(struct h2 *h, struct h2_stream *s)
 	nghttp2_session_resume_data(h->session, s->id);
 }
 
-/* It will leave behind what is being received: no need to wait for that. */
+/* It will leave with this turn, or behind what is being received: no need to wait. */
 static bool
 leaves_soon(const struct h2 *h, const struct h2_stream *s)
 {
-	return h->inside && s->out.len <= H2_SMALL &&
+	return s->out.len <= H2_SMALL &&
 	       nghttp2_session_get_stream_remote_window_size(h->session, s->id) >=
 		       (int32_t)s->out.len &&
 	       nghttp2_session_get_remote_window_size(h->session) >= (int32_t)s->out.len;
@@ -265,7 +265,7 @@ waiting(struct h2 *h, struct h2_stream *s)
 
 	if (!s->out.len && !held)
 		return 0;
-	if (!held && leaves_soon(h, s))
+	if (!held && h->inside && leaves_soon(h, s))
 		return 0;
 	if (list_empty(&s->wait))
 		list_append(&h->waiting, &s->wait);
@@ -295,6 +295,17 @@ h2_send_body(struct stream *st, struct str bytes, bool end)
 		s->tx = H2_TX_DONE;
 	if (s->id < 0 || s->late) {
 		chain_append(&s->out, bytes, WIRE_HELD_MAX);
+		return waiting(h, s);
+	}
+	/* What is small leaves with all that other streams say in this turn, in one send. */
+	if (bytes.len <= H2_SMALL && !h->conn.wire.held.len && !s->out.len) {
+		chain_append(&s->out, bytes, WIRE_HELD_MAX);
+		resume(h, s);
+		if (leaves_soon(h, s)) {
+			h2_soon(h);
+			return 0;
+		}
+		h2_pump(h);
 		return waiting(h, s);
 	}
 	if (bytes.len || end) {
