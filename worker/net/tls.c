@@ -1,3 +1,6 @@
+/* For SSL_CTX_set_ssl_version(). */
+#define OPENSSL_SUPPRESS_DEPRECATED
+
 #include "worker/net/tls.h"
 
 #include <errno.h>
@@ -346,6 +349,48 @@ tls_handshake(struct tls *t)
 	if (t->fault)
 		return failed(t, TLS_OTHER);
 	return t->done && !t->owed ? TLS_DONE : TLS_WANT;
+}
+
+/* A context for sessions at rest: of the same method, and empty. OpenSSL begins anew when a session is taken away from
+ * one whose method is not that of its context, which is the one that chooses a version. */
+static SSL_CTX *
+resting(const SSL_METHOD *m)
+{
+	static struct {
+		const SSL_METHOD *method;
+		SSL_CTX *context;
+	} known[4];
+
+	for (int i = 0; i < 4; i++) {
+		if (known[i].method == m)
+			return known[i].context;
+		if (known[i].method)
+			continue;
+		known[i].method = m;
+		known[i].context = SSL_CTX_new(TLS_server_method());
+		if (known[i].context && !SSL_CTX_set_ssl_version(known[i].context, m)) {
+			SSL_CTX_free(known[i].context);
+			known[i].context = NULL;
+		}
+		return known[i].context;
+	}
+	return NULL;
+}
+
+void
+tls_rest(struct tls *t)
+{
+	const SSL_SESSION *session = SSL_get_session(t->ssl);
+	SSL_CTX *rest;
+
+	/* Small fragments that were agreed on are written down in the session. */
+	if (!t->server || !t->done || !session || SSL_SESSION_get_max_fragment_length(session))
+		return;
+	rest = resting(SSL_get_ssl_method(t->ssl));
+	if (!rest || !SSL_set_SSL_CTX(t->ssl, rest))
+		return;
+	SSL_set_session(t->ssl, NULL);
+	ERR_clear_error();
 }
 
 /* ---- bytes */

@@ -91,6 +91,10 @@ void tls_free(struct tls *);
 /* Nothing more is sent, not even by tls_free(): the peer is to see that something is missing. */
 void tls_mute(struct tls *);
 
+/* Lets go of what only the handshake needed, in the server role: who the peer is, and what it has agreed on. Done by
+ * wire_tls(). */
+void tls_rest(struct tls *);
+
 enum tls_state { TLS_DONE, TLS_WANT, TLS_FAILED };
 /* Goes on with the handshake; to be called whenever the socket may be read or written. */
 enum tls_state tls_handshake(struct tls *);
@@ -137,7 +141,7 @@ struct tls_info {
 	struct str uri, dns;            /* the first of each kind */
 	struct str fingerprint;         /* SHA-256 of the DER, hex */
 };
-/* Filled in the arena. */
+/* Filled in the arena. Before wire_tls(), which lets go of a server's part of it. */
 void tls_info(const struct tls *, struct arena *, struct tls_info *);
 /* The same of any certificate, in DER (identity: a trusted peer's Client-Cert): fills what is said of the peer's, but
  * `verified`. false: it is none. */

@@ -118,6 +118,7 @@ wire_tls(struct wire *w, struct tls *t)
 	if (!o->sealed && !(o->sealed = malloc(WIRE_SEALED)))
 		abort();
 	w->tls = t;
+	tls_rest(t);
 	if (tls_pending(t)) {
 		w->again |= EPOLLIN;
 		loop_ready(w->loop, &w->event);

@@ -2,6 +2,7 @@
 #include "tests/unit/unit.h"
 
 #include <errno.h>
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -381,6 +382,51 @@ START_TEST(new_keys_are_answered)
 }
 END_TEST
 
+/* What a server at rest no longer has must not be asked for: TLS 1.2 wants to begin anew, and is told no. */
+START_TEST(nothing_begins_anew)
+{
+	SSL_CTX *c = SSL_CTX_new(TLS_client_method());
+	SSL *ssl;
+	struct tls *there;
+	char in[64];
+	int fd[2], r = 0;
+
+	begin();
+	SSL_CTX_set_max_proto_version(c, TLS1_2_VERSION);
+	ssl = SSL_new(c);
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd), 0);
+	SSL_set_fd(ssl, fd[1]);
+	there = tls_accept(server, fd[0]);
+	for (int i = 0; i < 20 && r != 1; i++) {
+		r = SSL_connect(ssl);
+		tls_handshake(there);
+	}
+	ck_assert_int_eq(r, 1);
+	wire_close(&left.wire);
+	turns(2);
+	free(left.got);
+	open_end(&left, fd[0], there);
+	ck_assert_int_eq(SSL_write(ssl, "ping", 4), 4);
+	turns(2);
+	ck_assert_uint_eq(left.n, 4);
+	wire_send(&left.wire, STR("pong"));
+	turns(1);
+	ck_assert_int_eq(SSL_read(ssl, in, sizeof(in)), 4);
+	ck_assert_int_eq(SSL_renegotiate(ssl), 1);
+	SSL_do_handshake(ssl);
+	turns(2);
+	ck_assert_int_eq(left.error, 0);
+	r = SSL_do_handshake(ssl);
+	ck_assert_int_eq(SSL_get_error(ssl, r), SSL_ERROR_SSL);
+	ck_assert_int_eq(ERR_GET_REASON(ERR_peek_error()), SSL_R_NO_RENEGOTIATION);
+	turns(2);
+	SSL_free(ssl);
+	close(fd[1]);
+	SSL_CTX_free(c);
+	finish();
+}
+END_TEST
+
 int
 main(void)
 {
@@ -396,6 +442,7 @@ main(void)
 		rubbish_is_an_error,
 		silence_is_told_from_the_end,
 		new_keys_are_answered,
+		nothing_begins_anew,
 	};
 
 	return unit_run("wire with TLS", tests, sizeof(tests) / sizeof(*tests));
