@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from harness import DEADLINE, POSTERN, Client, config, free_port, make_request, wait_for
+from harness import DEADLINE, Client, config, free_port, make_request, wait_for
 from test_listeners import UnixClient, has_ipv6, on
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
