@@ -353,3 +353,26 @@ def test_a_target_without_tls(gateway, ca, origin):
     g = gateway(config(upstreams='origin: { targets = [ "https://127.0.0.1:%d" ]; tls: { ca = "%s"; }; };' % (o.port, ca.pem)))
     assert_problem(g.get("/"), 502, "upstream_tls_failed")
     assert not o.requests
+
+
+@pytest.mark.parametrize("secure", [True, False], ids=["tls", "cleartext"])
+def test_h2_clients_notice_no_reload(gateway, origin, ca, secure):
+    """h2load on kept connections, and a reload every quarter of a second: nothing closed, nothing failed."""
+    o = origin()
+    listener = 'http = [ "h2", "1.1" ]; ' + (tls(ca, "api") if secure else "")
+    g = gateway(config(o, workers=2, listener=listener))
+    load = subprocess.Popen(["h2load", "-D", "3", "-c", "8", "-m", "4", "-t", "1",
+                             "%s://127.0.0.1:%d/" % ("https" if secure else "http", g.port)],
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    began = time.monotonic()
+    n = 0
+    while time.monotonic() < began + 2.5:
+        n += 1
+        g.reload(config(o, workers=2, listener=listener, gateway="limits: { headers = %d; };" % (90 + n)))
+        time.sleep(0.25)
+    said = load.communicate(timeout=60 * SCALE)[0].decode()
+    m = re.search(r"requests: \d+ total, \d+ started, (\d+) done, (\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout", said)
+    assert m, said
+    done, succeeded, failed, errored, timeout = map(int, m.groups())
+    assert n >= 4 and done > 100 and (failed, errored, timeout) == (0, 0, 0) and succeeded == done, said
+    assert g.counter("connections_total") <= 8 + 2, said
