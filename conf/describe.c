@@ -132,7 +132,7 @@ say_members(const struct conf_field *rows, FILE *out)
 	for (const struct conf_field *r = rows; r->key; r++) {
 		if (r->flags & CONF_F_LATER)
 			continue;
-		fprintf(out, "  %-16s %s", r->key, r->help);
+		fprintf(out, "  %-20s %s", r->key, r->help);
 		if (r->flags & CONF_F_REQUIRED) {
 			fputs(" (required)", out);
 		} else if (r->def && *r->def) {

@@ -85,6 +85,8 @@ facts(FILE *out, const struct conf_field *r)
 static void
 rows(FILE *out, const struct conf_field *all)
 {
+	if (!all->key)
+		return;
 	fputs(".Bl -tag -width 8n\n", out);
 	for (const struct conf_field *r = all; r->key; r++) {
 		if (r->flags & CONF_F_LATER)
@@ -168,6 +170,26 @@ static const char consumers[] =
 	"acme sha256:2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae gold\n"
 	".Ed\n";
 
+static const char material[] =
+	".Sh CERTIFICATES, KEYS AND SECRETS\n"
+	"Certificates and keys are files in PEM:\n"
+	".Bl -tag -width 12n\n"
+	".It Ql tls/api.pem\na path, relative to the file that names it;\n.Ql file:PATH\nis the same\n"
+	".It Ql cred:NAME\na credential of systemd:\n.Ql LoadCredential=NAME:/path\nin the unit\n.El\n"
+	".Pp\nSecrets, such as tokens and passwords, are\n.Ql file:PATH ,\n.Ql cred:NAME\nor\n"
+	".Ql env:NAME ;\none that stands in the configuration itself is warned of where everybody may read that.\n"
+	"A line break at the end of the file is no part of it.\n"
+	".Pp\nAll of these are read when the configuration is loaded, by the user who starts postern.\n"
+	"What was replaced takes effect with the next reload; no connection is closed for it.\n"
+	"Keys and secrets that everybody may read are warned of, those that everybody may write to refused.\n"
+	"None of them is shown in a finding, a log, or the configuration that\n.Fl T\nprints.\n"
+	".Pp\nThe HTTP that is spoken:\n"
+	".Bl -tag -width 28n\n"
+	".It listener with tls\nHTTP/2 and 1.1, as ALPN agrees; one of them if\n.Cm http\nsays so\n"
+	".It listener without\n1.1;\n.Ql http = [ \\(dqh2\\(dq, \\(dq1.1\\(dq ]\ntakes HTTP/2 by prior knowledge as well\n"
+	".It target\n1.1;\n.Ql http = \\(dqh2\\(dq\nby ALPN with https://, by prior knowledge without;\n"
+	".Ql http = \\(dqauto\\(dq\nwhat the target with https:// prefers\n.El\n";
+
 static const char tail[] =
 	".Sh FILES\n.Bl -tag -width Pa\n.It Pa /etc/postern/postern.conf\nthe main file\n"
 	".It Pa /etc/postern/conf.d/\nfiles of others, when\n.Cm include\nnames "
@@ -198,6 +220,7 @@ conf_describe_manual(const struct conf_type *const *types, void (*more)(FILE *),
 	}
 	fputs(matching, out);
 	fputs(consumers, out);
+	fputs(material, out);
 	more(out);
 	fputs(tail, out);
 }

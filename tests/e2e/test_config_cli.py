@@ -225,9 +225,10 @@ def test_later_is_refused(conf, later):
 
 
 @pytest.mark.parametrize("old,new", [
-    ("http://127.0.0.1:9000", "https://127.0.0.1:9000"), ('"http://127.0.0.1:9000" ];', '"http://127.0.0.1:9000" ]; balance = "least-request";'),
-    ('"http://127.0.0.1:9000" ];', '"http://127.0.0.1:9000" ]; health: { path = "/h"; };'), ('8100" ];', '8100" ]; tls: { cert = "a"; key = "b"; };'),
-    ('8100" ];', '8100" ]; http = [ "h2" ];'), ('8100" ];', '8100" ]; proxy_protocol = "require";'),
+    ('"http://127.0.0.1:9000" ];', '"http://127.0.0.1:9000" ]; balance = "least-request";'),
+    ('"http://127.0.0.1:9000" ];', '"http://127.0.0.1:9000" ]; health: { path = "/h"; };'),
+    ('"http://127.0.0.1:9000" ];', '"http://127.0.0.1:9000" ]; breaker: { connections = 5; };'),
+    ('"http://127.0.0.1:9000" ];', '"http://127.0.0.1:9000" ]; retry: { budget = "20%"; };'),
 ])
 def test_later_keys_are_refused(conf, old, new):
     text = GOOD.replace("%d", "8100")

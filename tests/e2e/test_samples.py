@@ -87,6 +87,12 @@ def test_manual_page():
     assert p.returncode == 0 and not p.stderr, p.stderr.decode()
     with open(os.path.join(ROOT, "master", "postern.8")) as f:
         text = f.read()
+    conf = run("explain", "--manual")[1]
+    p = subprocess.run(["groff", "-mdoc", "-Tutf8", "-ww"], input=conf.encode(),
+                       stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert p.returncode == 0 and not p.stderr, p.stderr.decode()
+    for key in ("forward_client_cert", "client_cert_from", "token_upstream", "proxy_protocol", "pace"):
+        assert "\n.It Cm %s" % key in conf, "postern.conf(5) does not know " + key
     verbs = re.findall(r"^  postern ([a-z]+) ", run("--help")[1], re.M)
     assert "stat" in verbs
     for verb in verbs:
