@@ -390,7 +390,7 @@ class Metrics:
 
     def __init__(self, text):
         self.text = text
-        self.types, self.help, self.samples = {}, {}, []
+        self.types, self.help, self.samples, self.by_name = {}, {}, [], {}
         assert text.endswith("\n"), text[-100:]
         for line in text.splitlines():
             if line.startswith("# TYPE "):
@@ -414,18 +414,19 @@ class Metrics:
                 got[part.group(1)] = re.sub(r"\\(.)", lambda x: "\n" if x.group(1) == "n" else x.group(1), part.group(2))
                 at = part.end()
             self.samples.append((name, got, float(value)))
+            self.by_name.setdefault(name, []).append((got, float(value)))
 
     def find(self, name, **labels):
         """[(labels, value)] of the samples with that name and, among others, these labels."""
-        return [(had, v) for n, had, v in self.samples
-                if n == name and all(had.get(k) == str(w) for k, w in labels.items())]
+        return [(had, v) for had, v in self.by_name.get(name, ())
+                if all(had.get(k) == str(w) for k, w in labels.items())]
 
     def value(self, name, default=0, **labels):
         got = [v for _, v in self.find(name, **labels)]
         return sum(got) if got else default
 
     def __contains__(self, name):
-        return any(n == name for n, _, _ in self.samples)
+        return name in self.by_name
 
 
 def make_request(method="GET", target="/", headers=(), body=None, host="test.example", version="HTTP/1.1"):
