@@ -341,6 +341,19 @@ has_listener(const struct conf_model *m, struct str name)
 	return false;
 }
 
+/* Connections of HTTP/1.1 end with their next answer, which says so. */
+static void
+drain_many(struct worker *w, const struct site *s)
+{
+	for (struct list *l = w->conns.next, *next; l != &w->conns; l = next) {
+		struct conn *c = list_entry(l, struct conn, link);
+
+		next = l->next;
+		if (c->data == s && c->ops->many)
+			c->ops->drain(c, IDLE_GRACE_MS);
+	}
+}
+
 static void
 drop_removed(struct worker *w, const struct conf_model *m)
 {
@@ -360,6 +373,7 @@ drop_removed(struct worker *w, const struct conf_model *m)
 		if (s->connections) {
 			s->pinned = w->previous;
 			s->pinned->refs++;
+			drain_many(w, s);
 		} else {
 			site_free(s);
 		}

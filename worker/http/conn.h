@@ -29,6 +29,7 @@ struct conn_owner {
 
 struct conn_ops {
 	const char *name;               /* "1.1", "h2" */
+	bool many;                      /* streams at a time: no answer can say that it is the last one */
 	/* Client role: a stream to send a request on, or NULL: there is no room (h1: it has one; h2: as many as
 	 * the peer allows, none after its GOAWAY). */
 	struct stream *(*open)(struct conn *);

@@ -605,6 +605,7 @@ h2_drain(struct conn *c, uint64_t grace_ms)
 
 static const struct conn_ops conn_ops = {
 	.name = "h2",
+	.many = true,
 	.open = h2_open_stream,
 	.room = h2_room,
 	.close = h2_close,
