@@ -16,6 +16,7 @@ struct written {                        /* a credential as it stands there */
 	struct str token_upstream;
 };
 
+#define OF_UPSTREAM offsetof(struct conf_upstream, credential)
 #define C(member) offsetof(struct written, c.member)
 
 const struct conf_field credential_rows[] = {
@@ -30,7 +31,8 @@ const struct conf_field credential_rows[] = {
 	  .help = "name of the header, for \"header\", such as \"x-api-key\"" },
 	{ "value", CONF_KIND_FILE, CONF_F_SECRET, C(secret), .help = "its value, for \"header\"" },
 	{ "token", CONF_KIND_FILE, CONF_F_SECRET, C(secret), .help = "the token, for \"bearer\"" },
-	{ "token_upstream", CONF_KIND_STR, .offset = offsetof(struct written, token_upstream),
+	{ "token_upstream", CONF_KIND_STR,
+	  .offset = offsetof(struct written, token_upstream),
 	  .help = "upstream that gives tokens, for \"oauth2\"" },
 	{ "token_path", CONF_KIND_STR, .offset = C(token_path),
 	  .help = "path where it does, for \"oauth2\", such as \"/oauth2/token\"" },
@@ -117,7 +119,8 @@ secret_check(struct conf_load *l, const struct conf_file *f)
 }
 
 static void
-words_check(struct conf_load *l, const struct conf_node *n, const struct conf_credential *c)
+words_check(struct conf_load *l, const struct conf_node *n,
+	    const struct conf_credential *c)
 {
 	static const char *const ours[] = { "host", "connection", "content-length",
 					    "transfer-encoding", "te", "upgrade", "trailer",
@@ -179,8 +182,7 @@ credential_parse(struct conf_load *l, const struct conf_node *n, struct str text
 	if (c->type == CONF_CRED_OAUTH2 && g.token_upstream.len) {
 		struct token_use *use = ARENA_NEW(&l->scratch, struct token_use);
 
-		use->by = (struct conf_upstream *)((char *)c - offsetof(struct conf_upstream,
-									credential));
+		use->by = (struct conf_upstream *)((char *)c - OF_UPSTREAM);
 		use->name = g.token_upstream;
 		use->where = conf_where(conf_member(n, "token_upstream"));
 		use->next = l->tokens;
@@ -278,8 +280,8 @@ const struct conf_field pace_rows[] = {
 };
 
 int
-pace_parse(struct conf_load *l, const struct conf_node *n, struct str text, struct where w,
-	   void *to)
+pace_parse(struct conf_load *l, const struct conf_node *n, struct str text,
+	   struct where w, void *to)
 {
 	struct conf_pace *p = to;
 	const char *error;

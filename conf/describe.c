@@ -46,7 +46,10 @@ kind_name(const struct conf_field *r)
 	case CONF_KIND_SHARE:    return "share, such as \"20%\"";
 	case CONF_KIND_STR:      return "string";
 	case CONF_KIND_PATH:     return "path, relative to its file";
-	case CONF_KIND_FILE:     return r->flags & CONF_F_SECRET ? "string" : "path, relative to its file, or \"cred:NAME\"";
+	case CONF_KIND_FILE:
+		return r->flags & CONF_F_SECRET
+			       ? "string"
+			       : "path, relative to its file, or \"cred:NAME\"";
 	case CONF_KIND_ENUM:     return "one word";
 	case CONF_KIND_STRS:     return "list of strings";
 	case CONF_KIND_PAIRS:    return "group of strings";

@@ -103,8 +103,8 @@ value(struct dump *d, const struct conf_field *r, const struct conf_node *n, int
 			s = arena_printf(&d->load->scratch, "file:%.*s",
 					 STR_ARG(source_path(n->source, &d->load->scratch,
 							     str_from(s, 5))));
-		if (r && (r->kind == CONF_KIND_PATH || r->kind == CONF_KIND_FILE) && s.len &&
-		    !has_variables(s) && !secret_elsewhere(s) &&
+		if (r && (r->kind == CONF_KIND_PATH || r->kind == CONF_KIND_FILE) &&
+		    s.len && !has_variables(s) && !secret_elsewhere(s) &&
 		    !(r->flags & CONF_F_SECRET) &&
 		    !(r->flags & CONF_F_NONE && str_eq(s, STR("none"))))
 			s = source_path(n->source, &d->load->scratch, s);

@@ -186,7 +186,8 @@ static const char material[] =
 	".Pp\nThe HTTP that is spoken:\n"
 	".Bl -tag -width 28n\n"
 	".It listener with tls\nHTTP/2 and 1.1, as ALPN agrees; one of them if\n.Cm http\nsays so\n"
-	".It listener without\n1.1;\n.Ql http = [ \\(dqh2\\(dq, \\(dq1.1\\(dq ]\ntakes HTTP/2 by prior knowledge as well\n"
+	".It listener without\n1.1;\n.Ql http = [ \\(dqh2\\(dq, \\(dq1.1\\(dq ]\n"
+	"takes HTTP/2 by prior knowledge as well\n"
 	".It target\n1.1;\n.Ql http = \\(dqh2\\(dq\nby ALPN with https://, by prior knowledge without;\n"
 	".Ql http = \\(dqauto\\(dq\nwhat the target with https:// prefers\n.El\n";
 

@@ -169,7 +169,7 @@ struct conf_credential {
 	struct where where;
 	struct str header;              /* HEADER: its name; else "authorization" */
 	struct str user;                /* BASIC */
-	struct conf_file secret;        /* password, key, token; OAUTH2: client secret. cred: and file: are read again on reload */
+	struct conf_file secret;        /* password, key, token; OAUTH2: client secret */
 	struct str client_id, scope, audience;
 	const struct conf_upstream *token_upstream;     /* OAUTH2: whom to ask … */
 	struct str token_path;          /* … there */
@@ -198,7 +198,8 @@ struct conf_listener {
 	bool h1, h2;                    /* versions of HTTP spoken; without tls h2 is by prior knowledge */
 	int proxy_protocol;             /* enum conf_proxy */
 	const struct conf_connect *connect;     /* NULL: CONNECT is refused */
-	struct conf_strs client_cert_from;      /* header that a trusted peer says the client's certificate in; empty: none */
+	struct conf_strs client_cert_from; /* headers in which trusted peers say the
+					      client's certificate */
 };
 
 struct conf_target {

@@ -17,7 +17,7 @@ holds(const struct conf_file *f, const char *what)
 	return f->bytes.len && memmem(f->bytes.at, f->bytes.len, what, strlen(what));
 }
 
-/* ---- what is in the files, as far as a glance tells; worker/net/certs.c looks closely */
+/* ---- what is in the files, at a glance; worker/net/certs.c looks closely */
 
 static int
 cert_check(struct conf_load *l, const struct conf_file *f, const char *key)
@@ -319,7 +319,8 @@ const struct conf_field upstream_tls_rows[] = {
 static bool
 pin_good(struct str s)
 {
-	if (!str_starts(s, STR("sha256:")) || s.len != 7 + PIN_LEN || s.at[s.len - 1] != '=')
+	if (!str_starts(s, STR("sha256:")) || s.len != 7 + PIN_LEN ||
+	    s.at[s.len - 1] != '=')
 		return false;
 	for (size_t i = 7; i < s.len - 1; i++) {
 		char c = s.at[i], low = (char)char_lower((unsigned char)c);

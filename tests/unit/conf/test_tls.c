@@ -100,8 +100,8 @@ static void
 one_error(const char *options, int code)
 {
 	ck_assert_msg(try_diag.errors >= 1, "%s: no error", options);
-	ck_assert_msg(try_diag.first->code == code, "%s: E%d\n%s", options, try_diag.first->code,
-		      printed());
+	ck_assert_msg(try_diag.first->code == code, "%s: E%d\n%s", options,
+		      try_diag.first->code, printed());
 	try_free();
 }
 
@@ -534,6 +534,7 @@ START_TEST(nothing_of_a_key_or_a_secret_is_dumped)
 END_TEST
 
 #define COUNT(a) (int)(sizeof(a) / sizeof(*(a)))
+#define LOOP(test, over) tcase_add_loop_test(tcase, test, 0, COUNT(over))
 
 int
 main(void)
@@ -560,9 +561,9 @@ main(void)
 
 	for (size_t i = 0; i < sizeof(tests) / sizeof(*tests); i++)
 		tcase_add_test(tcase, tests[i]);
-	tcase_add_loop_test(tcase, slips_of_a_listener_are_said, 0, COUNT(wrong_listeners));
-	tcase_add_loop_test(tcase, slips_of_an_upstream_are_said, 0, COUNT(wrong_upstreams));
-	tcase_add_loop_test(tcase, what_is_doubtful_is_a_warning, 0, COUNT(doubtful));
+	LOOP(slips_of_a_listener_are_said, wrong_listeners);
+	LOOP(slips_of_an_upstream_are_said, wrong_upstreams);
+	LOOP(what_is_doubtful_is_a_warning, doubtful);
 	suite_add_tcase(suite, tcase);
 
 	SRunner *runner = srunner_create(suite);
