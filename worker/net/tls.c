@@ -377,14 +377,25 @@ resting(const SSL_METHOD *m)
 	return NULL;
 }
 
+/* Only where it is known to be good: TLS 1.2 would go on without encryption (tests/unit/net/test_wire_tls.c looks), and
+ * another version of OpenSSL has to be looked at first. Small fragments that were agreed on are written down in the
+ * session. */
+static bool
+may_rest(const struct tls *t)
+{
+	const SSL_SESSION *session = SSL_get_session(t->ssl);
+
+	return t->server && t->done && OpenSSL_version_num() >> 20 == 0x300 &&
+	       SSL_version(t->ssl) == TLS1_3_VERSION && session &&
+	       !SSL_SESSION_get_max_fragment_length(session);
+}
+
 void
 tls_rest(struct tls *t)
 {
-	const SSL_SESSION *session = SSL_get_session(t->ssl);
 	SSL_CTX *rest;
 
-	/* Small fragments that were agreed on are written down in the session. */
-	if (!t->server || !t->done || !session || SSL_SESSION_get_max_fragment_length(session))
+	if (!may_rest(t))
 		return;
 	rest = resting(SSL_get_ssl_method(t->ssl));
 	if (!rest || !SSL_set_SSL_CTX(t->ssl, rest))

@@ -345,73 +345,80 @@ START_TEST(silence_is_told_from_the_end)
 }
 END_TEST
 
-/* A client of OpenSSL wants new keys, and ours as well. */
-START_TEST(new_keys_are_answered)
+/* ---- against a client of OpenSSL */
+
+static SSL_CTX *context;
+static SSL *ssl;
+static int its_fd;
+
+static void
+begin_openssl(int version)
 {
-	SSL_CTX *c = SSL_CTX_new(TLS_client_method());
-	SSL *ssl = SSL_new(c);
 	struct tls *there;
-	char in[64];
 	int fd[2], r = 0;
 
 	begin();
-	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd), 0);
-	SSL_set_fd(ssl, fd[1]);
-	there = tls_accept(server, fd[0]);
-	for (int i = 0; i < 20 && r != 1; i++) {
-		r = SSL_connect(ssl);
-		tls_handshake(there);
-	}
 	wire_close(&left.wire);
 	turns(2);
 	free(left.got);
-	open_end(&left, fd[0], there);
-	for (int i = 0; i < 3; i++) {
-		ck_assert_int_eq(SSL_key_update(ssl, SSL_KEY_UPDATE_REQUESTED), 1);
-		ck_assert_int_eq(SSL_write(ssl, "ping", 4), 4);
-		turns(2);
-		ck_assert_uint_eq(left.n, 4u * (unsigned)(i + 1));
-		wire_send(&left.wire, STR("pong"));
-		turns(1);
-		ck_assert_int_eq(SSL_read(ssl, in, sizeof(in)), 4);
-	}
-	SSL_free(ssl);
-	close(fd[1]);
-	SSL_CTX_free(c);
-	finish();
-}
-END_TEST
-
-/* What a server at rest no longer has must not be asked for: TLS 1.2 wants to begin anew, and is told no. */
-START_TEST(nothing_begins_anew)
-{
-	SSL_CTX *c = SSL_CTX_new(TLS_client_method());
-	SSL *ssl;
-	struct tls *there;
-	char in[64];
-	int fd[2], r = 0;
-
-	begin();
-	SSL_CTX_set_max_proto_version(c, TLS1_2_VERSION);
-	ssl = SSL_new(c);
+	context = SSL_CTX_new(TLS_client_method());
+	SSL_CTX_set_max_proto_version(context, version);
+	ssl = SSL_new(context);
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd), 0);
-	SSL_set_fd(ssl, fd[1]);
+	its_fd = fd[1];
+	SSL_set_fd(ssl, its_fd);
 	there = tls_accept(server, fd[0]);
 	for (int i = 0; i < 20 && r != 1; i++) {
 		r = SSL_connect(ssl);
 		tls_handshake(there);
 	}
 	ck_assert_int_eq(r, 1);
-	wire_close(&left.wire);
-	turns(2);
-	free(left.got);
 	open_end(&left, fd[0], there);
+}
+
+static void
+finish_openssl(void)
+{
+	SSL_free(ssl);
+	close(its_fd);
+	SSL_CTX_free(context);
+	finish();
+}
+
+/* The client says something, and is answered. */
+static void
+talk(void)
+{
+	size_t before = left.n;
+	char in[64];
+
 	ck_assert_int_eq(SSL_write(ssl, "ping", 4), 4);
 	turns(2);
-	ck_assert_uint_eq(left.n, 4);
+	ck_assert_uint_eq(left.n - before, 4);
 	wire_send(&left.wire, STR("pong"));
 	turns(1);
 	ck_assert_int_eq(SSL_read(ssl, in, sizeof(in)), 4);
+	ck_assert_int_eq(memcmp(in, "pong", 4), 0);
+}
+
+START_TEST(new_keys_are_answered)
+{
+	begin_openssl(TLS1_3_VERSION);
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_eq(SSL_key_update(ssl, SSL_KEY_UPDATE_REQUESTED), 1);
+		talk();
+	}
+	finish_openssl();
+}
+END_TEST
+
+/* TLS 1.2 wants to begin anew, and is told no. */
+START_TEST(nothing_begins_anew)
+{
+	int r;
+
+	begin_openssl(TLS1_2_VERSION);
+	talk();
 	ck_assert_int_eq(SSL_renegotiate(ssl), 1);
 	SSL_do_handshake(ssl);
 	turns(2);
@@ -420,10 +427,29 @@ START_TEST(nothing_begins_anew)
 	ck_assert_int_eq(SSL_get_error(ssl, r), SSL_ERROR_SSL);
 	ck_assert_int_eq(ERR_GET_REASON(ERR_peek_error()), SSL_R_NO_RENEGOTIATION);
 	turns(2);
-	SSL_free(ssl);
-	close(fd[1]);
-	SSL_CTX_free(c);
-	finish();
+	finish_openssl();
+}
+END_TEST
+
+START_TEST(nothing_is_sent_in_the_clear)
+{
+	static const int versions[] = { TLS1_2_VERSION, TLS1_3_VERSION };
+	char raw[4096];
+
+	for (int i = 0; i < 2; i++) {
+		ssize_t n;
+
+		begin_openssl(versions[i]);
+		ck_assert_int_eq(SSL_version(ssl), versions[i]);
+		talk();
+		wire_send(&left.wire, STR("attack at dawn, attack at dawn"));
+		wire_flush(&loop);
+		n = recv(its_fd, raw, sizeof(raw), MSG_PEEK);
+		ck_assert_int_gt(n, 30);
+		ck_assert_ptr_null(memmem(raw, (size_t)n, "attack", 6));
+		ck_assert_int_eq(SSL_read(ssl, raw, sizeof(raw)), 30);
+		finish_openssl();
+	}
 }
 END_TEST
 
@@ -443,6 +469,7 @@ main(void)
 		silence_is_told_from_the_end,
 		new_keys_are_answered,
 		nothing_begins_anew,
+		nothing_is_sent_in_the_clear,
 	};
 
 	return unit_run("wire with TLS", tests, sizeof(tests) / sizeof(*tests));
