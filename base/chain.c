@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK_ROOM = 16 * 1024 - 32, CHUNK_SMALL = 2048 - 32 };
+enum { CHUNK_ROOM = 16 * 1024 - 32, CHUNK_SMALL = 2048 - 32, CHUNK_TINY = 512 - 32 };
 
 struct chunk {
 	struct chunk *next;
@@ -15,7 +15,8 @@ struct chunk {
 static struct chunk *
 chunk_new(size_t wanted)
 {
-	size_t room = wanted <= CHUNK_SMALL ? CHUNK_SMALL : CHUNK_ROOM;
+	size_t room = wanted <= CHUNK_TINY ? CHUNK_TINY :
+		      wanted <= CHUNK_SMALL ? CHUNK_SMALL : CHUNK_ROOM;
 	struct chunk *k = malloc(sizeof(*k) + room);
 
 	if (!k)

@@ -95,7 +95,7 @@ struct h2 {
 };
 
 enum { H2_WINDOW_OPEN = 256 * 1024,     /* a stream's that brings much and is taken off */
-       H2_SMALL = 16 * 1024,            /* of an answer made while receiving: taken at once if it fits the window */
+       H2_SMALL = 16 * 1024,            /* of a body, in one turn: leaves with those of other streams */
        H2_EARLY_MAX = H2_WINDOW };
 
 static inline struct h2 *

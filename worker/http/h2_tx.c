@@ -309,9 +309,12 @@ h2_send_body(struct stream *st, struct str bytes, bool end)
 		return waiting(h, s);
 	}
 	if (bytes.len || end) {
-		s->now = bytes;
 		resume(h, s);
-		h2_pump(h);
+		s->now = bytes;
+		if (bytes.len + s->out.len <= H2_SMALL)
+			h2_soon(h);     /* gathers: one send for all streams */
+		else
+			h2_pump(h);
 		if (s->now.len)
 			chain_append(&s->out, s->now, WIRE_HELD_MAX);
 		s->now = STR_NONE;
