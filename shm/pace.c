@@ -115,7 +115,8 @@ learn_window(struct pace_row *r, uint64_t now, uint64_t since,
 	} while (!word_swap(&r->window, seen, next));
 }
 
-/* How large a window is, where the vendor does not say: as large as the largest that was seen. */
+/* How large a window is, where the vendor does not say: as large as the largest that was
+ * seen. */
 static void
 learn_quota(struct pace_row *r, const struct pace_said *said)
 {
@@ -143,6 +144,7 @@ pace_learn(struct pace_row *r, uint64_t now, uint64_t ticket,
 		learn_quota(r, said);
 		learn_window(r, now, sent > ticket ? sent - ticket : 0, said);
 	} else if (!said->blocked && load(&r->quota)) {
-		atomic_store_explicit(&r->quota, 0, memory_order_relaxed); /* no longer said */
+		/* No longer said. */
+		atomic_store_explicit(&r->quota, 0, memory_order_relaxed);
 	}
 }

@@ -1,10 +1,11 @@
 /* pace — what external services say of their limits, for all workers together.
  *
- * Each upstream that is paced has a row, by its name. A *window* is a moment at which the vendor's count begins anew and
- * how many requests may be sent until then; every request sent takes one. Words of a response are older than the
- * requests that were sent after it: requests have *tickets*, numbers in the order of sending, and what was sent
- * since is taken off. When a window is over and the vendor's limit is known, the next one is opened with it, so that
- * those who waited do not all go at once. */
+ * Each upstream that is paced has a row, by its name. A *window* is a moment at which the
+ * vendor's count begins anew and how many requests may be sent until then; every request
+ * sent takes one. Words of a response are older than the requests that were sent after it:
+ * requests have *tickets*, numbers in the order of sending, and what was sent since is
+ * taken off. When a window is over and the vendor's limit is known, the next one is opened
+ * with it, so that those who waited do not all go at once. */
 #ifndef SHM_PACE_H
 #define SHM_PACE_H
 

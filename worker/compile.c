@@ -203,6 +203,17 @@ reserve(struct shared *s, uint32_t wanted, struct diag *diag)
 	return 0;
 }
 
+static void
+name_paced(const struct conf_model *m, struct pace *p, struct diag *diag)
+{
+	for (size_t i = 0; i < m->nupstreams; i++)
+		if (m->upstreams[i].pace.learn && !pace_row(p, m->upstreams[i].name))
+			diag_warn(diag, 532, m->upstreams[i].where,
+				  "upstream \"%.*s\": its limits are not learned, for "
+				  "there is no room for its name",
+				  STR_ARG(m->upstreams[i].name));
+}
+
 struct image *
 worker_compile(const struct conf_model *m, struct arena *arena, struct shared *shared,
 	       struct diag *diag)
@@ -219,6 +230,7 @@ worker_compile(const struct conf_model *m, struct arena *arena, struct shared *s
 		return image;
 	if (reserve(shared, tables(m), diag) < 0)
 		return NULL;
+	name_paced(m, shared->pace, diag);
 	naming.stats = &shared->stats;
 	name_all(m, image, arena, &naming);
 	return image;

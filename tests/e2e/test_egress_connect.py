@@ -418,3 +418,59 @@ def test_a_resolver_that_is_silent(gateway, names):
     with g.client() as c:
         c.send("CONNECT never.vendor.test:%d HTTP/1.1\r\nHost: never.vendor.test:%d\r\n\r\n" % (e.port, e.port))
         assert_problem(c.response(), {502, 504}, {"upstream_dns", "connect_timeout"})
+
+
+def frame(kind, flags, stream, payload=b""):
+    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+
+
+def literal(name, value):
+    """A header line without any table (RFC 7541 §6.2.2)."""
+    return b"\x00" + bytes([len(name)]) + name.encode() + bytes([len(value)]) + value.encode()
+
+
+def test_over_http2(gateway, echo):
+    """A tunnel is one stream of many: it ends, the connection goes on."""
+    target = "127.0.0.1:%d" % echo.port
+    g = gateway(config("http://127.0.0.1:1", listener='http = [ "h2", "1.1" ]; connect: { allow = [ "%s" ]; };' % target))
+    with g.client() as c:
+        c.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", frame(4, 0, 0))
+
+        def until(kind, stream):
+            while True:
+                head = c.read_exact(9)
+                body = c.read_exact(int.from_bytes(head[:3], "big"))
+                if head[3] == 4 and not head[4] & 1:
+                    c.send(frame(4, 1, 0))
+                if head[3] == kind and int.from_bytes(head[5:9], "big") == stream:
+                    return head[4], body
+        for stream, where, status in ((1, target, b"\x88"), (3, "127.0.0.1:1", b"\x08\x03403"), (5, target, b"\x88")):
+            c.send(frame(1, 4, stream, literal(":method", "CONNECT") + literal(":authority", where)))
+            flags, block = until(1, stream)
+            assert not flags & 1 and (block.startswith(status) or b"403" in block or stream != 3), block
+            if stream == 3:
+                continue
+            c.send(frame(0, 0, stream, b"hello"))
+            assert until(0, stream) == (0, b"hello")
+            c.send(frame(0, 1, stream))
+            got = b""
+            while True:
+                flags, data = until(0, stream)
+                got += data
+                if flags & 1:
+                    break
+            assert got == b"<end>"
+    assert echo.accepted == 2
+
+
+def test_ipv6(gateway):
+    e = Echo(socket.AF_INET6, "::1")
+    try:
+        g = proxy(gateway, ["[::1]:%d" % e.port])
+        c, r = connect(g, "[::1]:%d" % e.port)
+        assert r.status == 200
+        c.send("six")
+        assert c.read_exact(3) == b"six"
+        refused(g, "[::2]:%d" % e.port)
+    finally:
+        e.close()

@@ -5,6 +5,9 @@ import threading
 import time
 from urllib.parse import parse_qs
 
+import pytest
+
+import pki
 from harness import assert_problem, config, reply, wait_for
 
 
@@ -210,3 +213,44 @@ def test_stopping_while_it_is_fetched(gateway, origin):
     with g.client() as c:
         c.request("GET", "/x")
         wait_for(lambda: t.n == 1)
+
+
+@pytest.mark.slow
+def test_a_token_that_is_refused_is_doubted(gateway, origin):
+    """Revoked before its time: after a 401 a token that is not new is fetched anew."""
+    t = Tokens(origin)
+    revoked = set()
+
+    def answer(r):
+        return reply(401 if r.get("authorization") in revoked else 200)
+    o = origin(answer)
+    g = start(gateway, o, t)
+    with g.client() as c:
+        assert c.get("/x").status == 200
+        revoked.add("Bearer token-1")
+        assert [c.get("/x").status for _ in range(3)] == [401] * 3 and t.n == 1
+        time.sleep(10.1)
+        assert c.get("/x").status == 401
+        assert c.get("/x").status == 200
+    assert t.n == 2
+
+
+def test_over_tls_and_http2(gateway, origin, tmp_path):
+    """Endpoint and service by https and h2, by way of listeners of the same gateway."""
+    p = pki.Pki(tmp_path)
+    p.cert("inner", "inner.test", san=["DNS:localhost", "IP:127.0.0.1"])
+    t, o = Tokens(origin), origin()
+    tls = 'tls: { ca = "%s"; }; http = "h2";' % p.path("ca.pem")
+    g = gateway(config(
+        "https://127.0.0.1:@PORT2@", upstream=tls + upstreams(t)[1],
+        listeners='inner: { bind = [ "127.0.0.1:@PORT2@" ]; http = [ "h2" ]; tls: { cert = "%s"; key = "%s"; }; };'
+                  % (p.path("inner.pem"), p.path("inner.key")),
+        upstreams='tokens: { targets = [ "https://127.0.0.1:@PORT2@" ]; %s }; behind: { targets = [ "%s" ]; }; '
+                  'endpoint: { targets = [ "%s" ]; };' % (tls, o.target, t.origin.target),
+        service='on = [ "main" ];',
+        services='inner: { domains = [ "*" ]; on = [ "inner" ]; routes = ( '
+                 '{ match = "POST /oauth2/token"; to = "endpoint"; }, { match = "* /*"; to = "behind"; } ); };'))
+    assert [r.status for r in at_once(g, 5)] == [200] * 5
+    assert t.n == 1
+    assert {r.get("authorization") for r in o.requests} == {"Bearer token-1"}
+    assert parse_qs(t.origin.requests[0].body.decode())["grant_type"] == ["client_credentials"]

@@ -11,8 +11,8 @@
 
 enum {
 	FAILED_MS = 1000,               /* nobody asks again before */
-	NEW_MS = 10000,                 /* a token that is refused so soon is not fetched anew */
-	UNSAID_S = 300,                 /* taken for the life of a token when nothing says it */
+	NEW_MS = 10000,                 /* refused so soon, it is not fetched anew */
+	UNSAID_S = 300,                 /* life of a token that does not say it */
 	TOKEN_MAX = 16 * 1024,
 };
 

@@ -8,7 +8,7 @@
 enum { ANSWER_MAX = 64 * 1024, ARENA_MOST = 4 * 1024 * 1024, UNBOUNDED_MS = 10000 };
 
 struct fetch {
-	struct event event;             /* has no descriptor: its memory goes after the turn */
+	struct event event;             /* no descriptor: memory goes after the turn */
 	struct list link;               /* of the worker */
 	struct call call;
 	struct timer timer;
@@ -312,7 +312,8 @@ oauth_fetch(struct generation *g, const struct conf_credential *c,
 	f->token = token;
 	list_append(&g->worker->fetches, &f->link);
 	make_request(f, &u->targets[0]);
-	timer_set(&g->worker->loop.wheel, &f->timer, clock_ms() + (ms ? ms : UNBOUNDED_MS));
+	timer_set(&g->worker->loop.wheel, &f->timer,
+		  clock_ms() + (ms ? ms : UNBOUNDED_MS));
 	dial(f);
 }
 

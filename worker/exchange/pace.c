@@ -50,7 +50,8 @@ static enum step
 refuse(struct exchange *x, uint64_t retry)
 {
 	x->worker->page->count[METRIC_PACE_REFUSED]++;
-	exchange_answer_later(x, FAULT_UPSTREAM_PACED, (retry + SECOND_NS - 1) / SECOND_NS);
+	exchange_answer_later(x, FAULT_UPSTREAM_PACED,
+			      (retry + SECOND_NS - 1) / SECOND_NS);
 	return STEP_ANSWER;
 }
 
@@ -282,10 +283,11 @@ pace_read(const struct msg *m, int64_t wall_ms, struct pace_said *said)
 void
 pace_heard(struct exchange *x)
 {
+	struct pace_row *row = x->cluster->conf->pace.learn ? row_of(x) : NULL;
 	struct pace_said said;
 
-	if (!x->cluster->conf->pace.learn)
+	if (!row)
 		return;
 	pace_read(&x->response, clock_wall_ms(), &said);
-	pace_learn(row_of(x), clock_now(), x->pace.ticket, &said);
+	pace_learn(row, clock_now(), x->pace.ticket, &said);
 }

@@ -1,7 +1,8 @@
-/* dns — names to addresses while the loop goes on, by c-ares: hosts file and name servers as the system has them.
+/* dns — names to addresses while the loop goes on, by c-ares: hosts file and name servers
+ * as the system has them.
  *
- * For names that are not known when a configuration is built: those of CONNECT. Nothing is kept: an answer is as fresh as
- * the resolver of the machine. */
+ * For names that are not known when a configuration is built: those of CONNECT. Nothing is
+ * kept: an answer is as fresh as the resolver of the machine. */
 #ifndef NET_DNS_H
 #define NET_DNS_H
 
