@@ -57,3 +57,8 @@ check_PROGRAMS += tests/unit/http/test_h2
 tests_unit_http_test_h2_SOURCES = tests/unit/http/test_h2.c tests/unit/http/h2_sides.h
 tests_unit_http_test_h2_LDADD = $(UNIT_LIBS_http)
 TESTS += tests/unit/http/test_h2
+
+check_PROGRAMS += tests/unit/http/test_h2_frames
+tests_unit_http_test_h2_frames_SOURCES = tests/unit/http/test_h2_frames.c tests/unit/http/h2_sides.h
+tests_unit_http_test_h2_frames_LDADD = $(UNIT_LIBS_http)
+TESTS += tests/unit/http/test_h2_frames
