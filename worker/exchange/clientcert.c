@@ -38,8 +38,9 @@ same_folded(struct str sent, struct str name)
 	return true;
 }
 
-/* A trusted peer that says by a PROXY header whose connection it is, and by client_cert_from whose certificate that
- * was: what else stands in the head may be the client's own. */
+/* A trusted peer that says by a PROXY header whose connection it is, and by
+ * client_cert_from whose certificate that was: what else stands in the head may be
+ * the client's own. */
 static bool
 said_behind_proxy(const struct exchange *x, struct str name)
 {
@@ -112,8 +113,9 @@ take(struct str *rest, char by, struct str *part)
 	return true;
 }
 
-/* What follows the last comma outside of quotes. Read from the right: what a stranger may have said further left, such as
- * a quote that does not end, has no say in it. */
+/* What follows the last comma outside of quotes. Read from the right: what a
+ * stranger may have said further left, such as a quote that does not end, has no say
+ * in it. */
 static struct str
 last_element(struct str list)
 {
@@ -412,7 +414,7 @@ clientcert_tell(struct exchange *x)
 		return;
 	if (rules->forward == CONF_FORWARD_XFCC || rules->forward == CONF_FORWARD_BOTH)
 		tell_xfcc(x, &f->tls);
-	if ((rules->forward == CONF_FORWARD_RFC9440 || rules->forward == CONF_FORWARD_BOTH) &&
-	    f->peer_der.len)
+	if (f->peer_der.len && (rules->forward == CONF_FORWARD_RFC9440 ||
+				rules->forward == CONF_FORWARD_BOTH))
 		tell_client_cert(x, f->peer_der);
 }

@@ -8,6 +8,10 @@
  * Where there is a `client_cert_from` and the peer is trusted nothing else counts: a client of whom it says nothing,
  * or says two things, has shown no certificate; that of the peer's own connection is never taken for the client's.
  *
+ * A trusted peer that speaks the PROXY protocol is believed in the lines of `client_cert_from` only. Whoever is believed
+ * has to write these lines itself, as one that ends TLS can: where a balancer that only passes bytes on is in `trust`,
+ * `client_cert_from` has no place on the listener.
+ *
  * Such lines of strangers are gone before anything looks at them: router, policies, logs. So are, whoever sends them,
  * lines whose names differ by "_" for "-" only: many an upstream takes them for the same. */
 #ifndef EXCHANGE_CLIENTCERT_H

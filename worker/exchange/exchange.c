@@ -217,6 +217,7 @@ exchange_begin(struct worker *w, struct generation *gen, struct stream *client,
 	list_insert(&w->exchanges, &x->link);
 	x->listener = listener;
 	x->client = client;
+	x->codec = client->conn->ops->name;
 	x->peer = client->conn->peer;
 	x->client_addr = client->conn->peer;
 	x->scheme = client->conn->wire.tls ? STR("https") : STR("http");

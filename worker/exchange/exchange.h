@@ -50,6 +50,7 @@ struct exchange {
 	struct addr client_addr;        /* believed: the peer, or what a trusted one says (X-Forwarded-For …) */
 	struct str scheme;              /* "http" or "https", as the client used it */
 	struct str client_text;         /* client_addr without port, once asked for */
+	const char *codec;              /* conn_ops.name of the connection it came by; NULL: none */
 	bool trusted;                   /* the peer is in the listener's `trust` */
 	const struct tls_info *tls;     /* of the client: exchange_tls(); NULL: no TLS, no certificate */
 

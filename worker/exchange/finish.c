@@ -1,4 +1,6 @@
 #include "base/clock.h"
+#include "worker/exchange/clientcert.h"
+#include "worker/exchange/grpc.h"
 #include "worker/exchange/steps.h"
 
 void
@@ -10,6 +12,7 @@ exchange_abort(struct exchange *x, enum fault f)
 	x->fault = f;
 	forward_drop(x, how);
 	if (x->client) {
+		clientcert_keep(x);
 		x->client->ops->release(x->client, how);
 		x->client = NULL;
 	}
@@ -98,6 +101,9 @@ count(struct exchange *x, uint64_t us)
 		meter(x);
 	tally_add(w->tally,
 		  tally_key(TALLY_REQUESTS, route, x->request.method, x->status));
+	if (x->grpc_status)
+		tally_add(w->tally,
+			  tally_key(TALLY_GRPC, route, x->grpc_status - 1u, 0));
 	if (x->fault)
 		tally_add(w->tally, tally_key(TALLY_ERRORS, route, x->fault,
 					      of_upstream(x->fault)));
@@ -214,7 +220,9 @@ write_record(struct exchange *x, uint64_t us)
 	r->bytes_in = x->bytes_in;
 	r->bytes_out = x->bytes_out;
 	r->notes = x->nnotes;
-	r->kept = x->fault || x->status >= 500 || (x->answering && x->status >= 400);
+	r->grpc = x->grpc_status;
+	r->kept = x->fault || x->status >= 500 || grpc_is_failure(x) ||
+		  (x->answering && x->status >= 400);
 	ring_write(x->worker->ring, r, x->note, &t);
 }
 

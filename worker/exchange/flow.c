@@ -309,11 +309,13 @@ upstream_trailers(struct stream *s, struct headers *t)
 	struct exchange *x = s->owner;
 
 	grpc_note(x, t);
-	if (x->filter && x->filter->trailers)
-		x->client_blocked = x->client->ops->send_body(
-					    x->client, x->filter->trailers(x, t), true) > 0;
-	else
+	if (x->filter && x->filter->trailers) {
+		struct str last = x->filter->trailers(x, t);
+
+		x->client_blocked = x->client->ops->send_body(x->client, last, true) > 0;
+	} else {
 		x->client->ops->send_trailers(x->client, t);
+	}
 	response_ended(x);
 }
 

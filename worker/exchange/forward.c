@@ -6,6 +6,7 @@
 #include "worker/exchange/connect.h"
 #include "worker/exchange/credential.h"
 #include "worker/exchange/grpc.h"
+#include "worker/exchange/names.h"
 #include "worker/exchange/pace.h"
 #include "worker/exchange/steps.h"
 #include "worker/exchange/template.h"
@@ -47,6 +48,15 @@ rewrite(struct exchange *x, const struct template *t)
 	return uri_normalise(to, rules, &x->arena, &x->request.path);
 }
 
+static struct str
+via(const struct exchange *x)
+{
+	struct str v = exchange_version(x);
+
+	return v.len == 1 ? STR("2 postern") :
+	       x->request.minor ? STR("1.1 postern") : STR("1.0 postern");
+}
+
 /* What every attempt sends: done once. */
 static enum fault
 prepare(struct exchange *x)
@@ -65,7 +75,7 @@ prepare(struct exchange *x)
 	grpc_prepare(x);
 	/* RFC 9110 §7.6.3 */
 	headers_add_line(&m->headers, &x->arena, TOKEN_VIA,
-			 m->minor ? STR("1.1 postern") : STR("1.0 postern"));
+			 via(x));
 	return f;
 }
 

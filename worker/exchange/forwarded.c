@@ -111,8 +111,9 @@ starts_caseless(struct str s, struct str lower)
 	return s.len >= lower.len && str_caseeq(str_first(s, lower.len), lower);
 }
 
-/* What only a proxy may say; of certificates there is nothing left that was not taken out or written by clientcert.c.
- * Looks at the first letter first: most lines end there. */
+/* What only a proxy may say; of certificates there is nothing left that was not
+ * taken out or written by clientcert.c. Looks at the first letter first: most lines
+ * end there. */
 static bool
 proxy_only(const struct header *h)
 {

@@ -1,7 +1,7 @@
 /* grpc — what the gateway does for gRPC beyond HTTP/2, and nobody else does.
  *
  * A request is gRPC by its Content-Type. Its grpc-timeout is the deadline of the exchange, if no other is nearer, and
- * goes on to the upstream as what is left of it. What the gateway answers by itself is said as gRPC says it: HTTP status
+ * goes on to the upstream as what is left of it. What the gateway answers by itself is said as gRPC says it: status
  * 200, no body, grpc-status and grpc-message in the head ("Trailers-Only"); a response that breaks off ends with such
  * trailers. The status of every call is noted, for logs, metrics and `postern why`.
  *

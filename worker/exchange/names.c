@@ -87,7 +87,7 @@ GETTER(bytes_out) { return number(x, x->bytes_out); }
 GETTER(duration_us) { return number(x, exchange_duration(x) / 1000); }
 GETTER(duration_ms) { return number(x, exchange_duration(x) / 1000000); }
 GETTER(attempts) { return number(x, x->attempts); }
-GETTER(version) { return x->request.minor ? STR("1.1") : STR("1.0"); }
+GETTER(version) { return exchange_version(x); }
 GETTER(cookie) { return exchange_cookie(x, arg); }
 GETTER(capture) { return exchange_capture(x, arg); }
 
@@ -144,6 +144,14 @@ exchange_target_name(const struct exchange *x)
 	return x->member ? x->member->target->name : STR_NONE;
 }
 
+struct str
+exchange_version(const struct exchange *x)
+{
+	if (x->codec && strcmp(x->codec, "h2") == 0)
+		return STR("2");
+	return x->request.minor ? STR("1.1") : STR("1.0");
+}
+
 uint64_t
 exchange_generation(const struct exchange *x)
 {
@@ -189,7 +197,7 @@ const struct template_name template_names[] = {
 	NAME("host", TEXT, host, "host of the request in lower case, without port"),
 	NAME("path", TEXT, path, "path of the request, normalised"),
 	NAME("query", QUERY, query, "query of the request, without \"?\""),
-	NAME("version", TEXT, version, "1.0 or 1.1"),
+	NAME("version", TEXT, version, "version of HTTP that the client speaks: 1.0, 1.1 or 2"),
 	WITH("header.", HEADER, header, "a request header, all lines of it joined"),
 	WITH("query.", QUERY_VALUE, query_value, "a query parameter, decoded"),
 	WITH("cookie.", COOKIE, cookie, "a cookie of the request"),

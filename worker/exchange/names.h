@@ -28,6 +28,8 @@ extern const struct template_name template_capture;
 struct str exchange_upstream_name(const struct exchange *);
 struct str exchange_target_name(const struct exchange *);
 struct str exchange_policy_name(const struct exchange *);
+/* Of HTTP, as the client speaks it: "1.0", "1.1" or "2". */
+struct str exchange_version(const struct exchange *);
 /* Of the configuration that it was begun with. */
 uint64_t exchange_generation(const struct exchange *);
 

@@ -1,4 +1,5 @@
 #include "base/clock.h"
+#include "worker/exchange/grpc.h"
 #include "worker/exchange/steps.h"
 #include "worker/http/h1_write.h"
 #include "worker/http/local.h"
@@ -128,6 +129,7 @@ step_answer(struct exchange *x)
 		x->close_client = true;
 	exchange_meter(x);
 	policies_back(x);
+	grpc_answer(x);
 	x->status = x->response.status;
 	end = x->request.method == METHOD_HEAD || !x->answer.len;
 	c->ops->send_head(c, &x->response, end, x->close_client);

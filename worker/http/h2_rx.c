@@ -378,6 +378,9 @@ on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, void *user)
 		cost = !(hd->flags & NGHTTP2_FLAG_ACK);
 		break;
 	case NGHTTP2_HEADERS:
+		/* gRPC opens both windows with each call that it begins. */
+		if (h->updates < 2 * H2_STREAMS)
+			h->updates += 2;
 		break;
 	default:
 		cost = 1;

@@ -220,7 +220,7 @@ MEMBER(domain) { return optional(l, x->host); }
 MEMBER(status) { return number(l, x->status); }
 MEMBER(bytes_in) { return number(l, x->bytes_in); }
 MEMBER(bytes_out) { return number(l, x->bytes_out); }
-MEMBER(version) { return optional(l, x->request.minor ? STR("1.1") : STR("1.0")); }
+MEMBER(version) { return optional(l, exchange_version(x)); }
 MEMBER(agent) { return optional(l, header(x, TOKEN_USER_AGENT)); }
 MEMBER(id) { return optional(l, exchange_id(x)); }
 MEMBER(listener) { return optional(l, x->listener ? x->listener->name : STR_NONE); }
@@ -412,7 +412,10 @@ write_combined(const struct access_log *p, struct logline *l, struct exchange *x
 		if (x->request.query.len)
 			logline_raw(l, STR("?"));
 		logline_query(l, x->request.query);
-		logline_raw(l, x->request.minor ? STR(" HTTP/1.1") : STR(" HTTP/1.0"));
+		logline_raw(l, STR(" HTTP/"));
+		logline_raw(l, exchange_version(x));
+		if (exchange_version(x).len == 1)
+			logline_raw(l, STR(".0"));
 	} else {
 		logline_raw(l, STR("-"));
 	}

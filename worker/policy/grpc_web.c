@@ -1,9 +1,10 @@
 /* grpc-web — lets browsers call gRPC services (gRPC-Web, PROTOCOL-WEB.md of grpc).
  *
- * A browser can neither read trailers nor send raw HTTP/2. A call that comes as application/grpc-web, or as
- * application/grpc-web-text (all of it in base64), goes on to the upstream as application/grpc; what comes back has its
- * trailers as a last frame of the body. Whatever else comes is left alone. Calls of other origins need a cors policy
- * before this one, with expose = [ "grpc-status", "grpc-message" ]. */
+ * A browser can neither read trailers nor send raw HTTP/2. A call that comes as
+ * application/grpc-web, or as application/grpc-web-text (all of it in base64), goes
+ * on to the upstream as application/grpc; what comes back has its trailers as a last
+ * frame of the body. Whatever else comes is left alone. Calls of other origins need
+ * a cors policy before this one, with expose = [ "grpc-status", "grpc-message" ]. */
 #include <stdlib.h>
 
 #include "base/base64.h"
@@ -15,8 +16,9 @@ enum { FRAME_HEAD = 5, FRAME_TRAILERS = 0x80 };
 
 struct grpc_web_state {
 	bool text;                      /* the client takes base64 */
-	struct str type;                /* of the response, in place of application/grpc */
-	char carry[4];                  /* of the request: base64 that makes no bytes yet */
+	struct str type;                /* in place of application/grpc … */
+	struct str rest;                /* … and what follows, unless it is said */
+	char carry[4];                  /* of the request: too little for bytes yet */
 	uint32_t ncarry;
 	char *buf;                      /* heap: what the last call made */
 	size_t room;
@@ -154,6 +156,7 @@ request(struct exchange *x, const void *self, void *state)
 	}
 	headers_set_token(h, &x->arena, TOKEN_CONTENT_TYPE,
 			  arena_printf(&x->arena, "application/grpc%.*s", STR_ARG(rest)));
+	s->rest = rest;
 	headers_remove(h, STR("accept"));
 	if (kind == GRPC_WEB_TEXT && x->request.body == BODY_LENGTH) {
 		x->request.body = BODY_CHUNKED;
@@ -181,7 +184,7 @@ response(struct exchange *x, const void *self, void *state)
 	}
 	headers_set_token(&m->headers, &x->arena, TOKEN_CONTENT_TYPE,
 			  arena_printf(&x->arena, "%.*s%.*s", STR_ARG(s->type),
-				       STR_ARG(rest)));
+				       STR_ARG(rest.len ? rest : s->rest)));
 	if (m->body == BODY_LENGTH && !x->response_end) {
 		m->body = BODY_CHUNKED;
 		headers_remove(&m->headers, STR("content-length"));

@@ -85,7 +85,7 @@ START_TEST(statuses)
 	ck_assert_int_eq(grpc_status_of(504, FAULT_TOTAL_TIMEOUT), 4);
 	ck_assert_int_eq(grpc_status_of(418, FAULT_NONE), 2);
 	for (int f = 1; f < FAULT_COUNT; f++)
-		ck_assert_int_ne(grpc_status_of(fault_info[f].status, (enum fault)f), GRPC_OK);
+		ck_assert_int_ne(grpc_status_of(fault_info[f].status, (enum fault)f), 0);
 }
 END_TEST
 
