@@ -284,9 +284,7 @@ release_server(struct h1 *h, enum fault fault)
 static bool
 silent(struct h1 *h)
 {
-	char byte;
-
-	if (recv(h->conn.wire.event.fd, &byte, 1, MSG_PEEK) >= 0 || errno != EAGAIN)
+	if (!wire_silent(&h->conn.wire))
 		return false;
 	h->readable = false;
 	return true;
