@@ -1,11 +1,24 @@
 """WebSocket and any other Upgrade becomes a tunnel, with its idle timeout."""
 import asyncio
+import base64
 import os
+import socket
+import ssl
 import threading
+import time
 
 import pytest
 
-from harness import Origin, assert_problem, config, make_request, reply, wait_for
+from harness import DEADLINE, Origin, assert_problem, config, make_request, reply, wait_for
+from pki import Pki
+
+try:
+    import h2.config
+    import h2.connection
+    import h2.events
+    import h2.settings
+except ImportError:
+    h2 = None
 
 UPGRADE = [("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="), ("Sec-WebSocket-Version", "13")]
 SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
@@ -247,22 +260,280 @@ def test_many(gateway, origin):
     wait_for(lambda: not o.open_conns(), "the end of all tunnels at the origin")
 
 
-def test_by_the_websockets_library(gateway, origin):
-    """A real client and a real server through the gateway: text, binary, large, ping, orderly close."""
+@pytest.fixture(scope="module")
+def pki(tmp_path_factory):
+    p = Pki(tmp_path_factory.mktemp("pki"))
+    p.cert("server", "localhost", san=["DNS:localhost", "IP:127.0.0.1"])
+    return p
+
+
+def tls(pki):
+    return 'tls: { cert = "%s"; key = "%s"; };' % (pki.path("server.pem"), pki.path("server.key"))
+
+
+@pytest.mark.parametrize("how", ["plain", "tls", "h2 between"])
+def test_by_the_websockets_library(gateway, pki, how):
+    """A real client and a real server through the gateway: text, binary, large, ping, orderly close. Between two gateways
+    it goes by extended CONNECT."""
     websockets = pytest.importorskip("websockets")
+    context = ssl.create_default_context(cafile=pki.path("ca.pem")) if how == "tls" else None
 
     async def handler(ws, path=None):
         async for message in ws:
             await ws.send(message)
 
+    def start(port):
+        if how == "h2 between":
+            second = gateway(config("http://127.0.0.1:%d" % port, listener='http = [ "h2" ];'))
+            return gateway(config("http://127.0.0.1:%d" % second.port, upstream='http = "h2";'))
+        return gateway(config("http://127.0.0.1:%d" % port, listener=tls(pki) if context else ""))
+
     async def main():
-        async with websockets.serve(handler, "127.0.0.1", 0, max_size=None) as server:
+        async with websockets.serve(handler, "127.0.0.1", 0, max_size=None, subprotocols=["chat"]) as server:
             port = server.sockets[0].getsockname()[1]
-            g = await asyncio.get_running_loop().run_in_executor(None, lambda: gateway(config("http://127.0.0.1:%d" % port)))
-            async with websockets.connect("ws://127.0.0.1:%d/chat" % g.port, max_size=None) as ws:
+            g = await asyncio.get_running_loop().run_in_executor(None, start, port)
+            url = "%s://127.0.0.1:%d/chat" % ("wss" if context else "ws", g.port)
+            async with websockets.connect(url, max_size=None, ssl=context, subprotocols=["chat"]) as ws:
+                assert ws.subprotocol == "chat"
                 for message in ("hello", "\u20ac" * 1000, b"\x00\x01" * 50000, os.urandom(3 << 20)):
                     await ws.send(message)
                     assert await ws.recv() == message
                 await asyncio.wait_for(await ws.ping(), 30)
             assert ws.close_code == 1000
     asyncio.run(main())
+
+
+# ---- over HTTP/2: extended CONNECT (RFC 8441)
+
+class H2:
+    """A client of HTTP/2 on one connection; streams are buffers that fill as frames come."""
+
+    def __init__(self, port, context=None):
+        self.sock = socket.create_connection(("127.0.0.1", port), DEADLINE)
+        if context:
+            context.set_alpn_protocols(["h2"])
+            self.sock = context.wrap_socket(self.sock, server_hostname="localhost")
+            assert self.sock.selected_alpn_protocol() == "h2"
+        self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(header_encoding="latin-1", validate_outbound_headers=False))
+        self.h2.initiate_connection()
+        self.heads, self.bodies, self.ended, self.resets, self.greedy = {}, {}, set(), {}, set()
+        self.gone = False
+        self.flush()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.sock.close()
+
+    def flush(self):
+        data = self.h2.data_to_send()
+        if data:
+            self.sock.sendall(data)
+
+    def turn(self):
+        data = self.sock.recv(1 << 18)
+        if not data:
+            self.gone = True
+            return
+        for e in self.h2.receive_data(data):
+            if isinstance(e, h2.events.ResponseReceived):
+                self.heads[e.stream_id] = dict(e.headers)
+            elif isinstance(e, h2.events.DataReceived):
+                self.bodies[e.stream_id] = self.bodies.get(e.stream_id, b"") + e.data
+                if e.stream_id not in self.greedy:
+                    self.h2.acknowledge_received_data(e.flow_controlled_length, e.stream_id)
+                elif e.flow_controlled_length:
+                    self.h2.increment_flow_control_window(e.flow_controlled_length)
+            elif isinstance(e, h2.events.StreamEnded):
+                self.ended.add(e.stream_id)
+            elif isinstance(e, h2.events.StreamReset):
+                self.resets[e.stream_id] = e.error_code
+        self.flush()
+
+    def until(self, ask):
+        end = time.monotonic() + DEADLINE
+        while not ask():
+            assert time.monotonic() < end and not self.gone
+            self.turn()
+
+    def ask(self, headers, end=True):
+        id = self.h2.get_next_available_stream_id()
+        self.h2.send_headers(id, headers, end_stream=end)
+        self.flush()
+        return id
+
+    def get(self, path="/"):
+        id = self.ask([(":method", "GET"), (":scheme", "http"), (":authority", "localhost"), (":path", path)])
+        self.until(lambda: id in self.ended)
+        return self.heads[id], self.bodies.get(id, b"")
+
+    def connect(self, path="/chat", wait=True, headers=()):
+        id = self.ask([(":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "http"), (":path", path), (":authority", "localhost"),
+                       ("sec-websocket-version", "13"), *headers], end=False)
+        if wait:
+            self.until(lambda: id in self.heads or id in self.resets)
+        return id
+
+    def status(self, id):
+        return self.heads[id][":status"]
+
+    def send(self, id, data):
+        while data:
+            n = min(self.h2.local_flow_control_window(id), self.h2.max_outbound_frame_size, len(data))
+            if not n:
+                self.turn()
+                continue
+            self.h2.send_data(id, data[:n])
+            self.flush()
+            data = data[n:]
+
+    def read(self, id, n):
+        self.until(lambda: len(self.bodies.get(id, b"")) >= n)
+        got, self.bodies[id] = self.bodies[id][:n], self.bodies[id][n:]
+        return got
+
+    def end(self, id):
+        self.h2.end_stream(id)
+        self.flush()
+
+    def reset(self, id):
+        self.h2.reset_stream(id)
+        self.flush()
+
+
+WITH_H2 = 'http = [ "h2", "1.1" ];'
+
+
+@pytest.mark.parametrize("how", ["plain", "tls"])
+def test_h2(gateway, origin, pki, how):
+    pytest.importorskip("h2")
+    o = origin(script=echo)
+    g = gateway(config(o, listener=WITH_H2 + (tls(pki) if how == "tls" else "")))
+    with H2(g.port, ssl.create_default_context(cafile=pki.path("ca.pem")) if how == "tls" else None) as c:
+        id = c.connect("/chat?x=y")
+        assert c.status(id) == "200" and "sec-websocket-accept" not in c.heads[id] and c.heads[id]["x-a"] == "b"
+        assert c.h2.remote_settings[h2.settings.SettingCodes.ENABLE_CONNECT_PROTOCOL] == 1
+        for data in (b"hello", os.urandom(60000)):
+            c.send(id, data)
+            assert c.read(id, len(data)) == data
+        assert c.get("/other")[0][":status"] == "200"
+        c.end(id)
+        assert c.read(id, 3) == b"bye"
+        c.until(lambda: id in c.ended or id in c.resets)
+    q = o.heads[0]
+    assert q.method == "GET" and q.target == "/chat?x=y" and q.get("upgrade") == "websocket" and "upgrade" in q.words("connection")
+    assert q.get("sec-websocket-version") == "13" and len(base64.b64decode(q.get("sec-websocket-key"))) == 16
+    assert q.get("x-forwarded-proto") == ("https" if how == "tls" else "http")
+
+
+def test_h2_much(gateway, origin):
+    pytest.importorskip("h2")
+    g = gateway(config(origin(script=echo), listener=WITH_H2))
+    with H2(g.port) as c:
+        id = c.connect()
+        data = os.urandom(1 << 16)
+        for _ in range(64):
+            c.send(id, data)
+            assert c.read(id, len(data)) == data
+
+
+def test_h2_many(gateway, origin):
+    """A hundred on one connection."""
+    pytest.importorskip("h2")
+    o = origin(script=echo)
+    g = gateway(config(o, listener=WITH_H2))
+    with H2(g.port) as c:
+        ids = [c.connect("/%d" % i, wait=False) for i in range(100)]
+        c.until(lambda: all(i in c.heads for i in ids))
+        for i in ids:
+            c.send(i, b"%08d" % i)
+        for i in ids:
+            assert c.read(i, 8) == b"%08d" % i
+    wait_for(lambda: not o.open_conns(), "the end of all tunnels at the origin")
+
+
+def test_h2_a_slow_reader_stalls_only_itself(gateway, origin):
+    pytest.importorskip("h2")
+
+    def script(conn):
+        r = conn.request()
+        conn.send(SWITCH)
+        if r.target == "/flood":
+            while True:
+                conn.send(b"x" * 65536)
+        while conn.fill():
+            data, conn.buf = conn.buf, b""
+            conn.send(data)
+    g = gateway(config(origin(script=script), listener=WITH_H2))
+    with H2(g.port) as c:
+        slow = c.connect("/flood", wait=False)
+        c.greedy.add(slow)
+        c.until(lambda: len(c.bodies.get(slow, b"")) >= 65535)
+        id = c.connect("/echo")
+        for i in range(100):
+            c.send(id, b"%04d" % i)
+            assert c.read(id, 4) == b"%04d" % i
+        assert len(c.bodies[slow]) <= 65535
+
+
+def test_h2_refused(gateway, origin):
+    pytest.importorskip("h2")
+    o = origin(lambda r: reply(403, b"no"))
+    g = gateway(config(o, listener=WITH_H2, routes='{ match = "GET /ws"; to = "origin"; }'))
+    with H2(g.port) as c:
+        id = c.connect("/ws")
+        assert c.status(id) == "403"
+        c.until(lambda: c.bodies.get(id) == b"no")
+        id = c.connect("/none")
+        assert c.status(id) == "404"
+        assert c.get("/ws")[0][":status"] == "403"
+
+
+def test_h2_leaves(gateway, origin):
+    pytest.importorskip("h2")
+    o = origin(script=echo)
+    g = gateway(config(o, listener=WITH_H2))
+    with H2(g.port) as c:
+        id = c.connect()
+        c.send(id, b"ping")
+        assert c.read(id, 4) == b"ping"
+        c.reset(id)
+        wait_for(o.conns[0].ended.is_set, "the end of the tunnel at the origin")
+        assert c.get("/")[0][":status"] == "200"
+
+
+def test_h2_idle_tunnel_ends(gateway, origin):
+    """And nothing else on that connection."""
+    pytest.importorskip("h2")
+    o = origin(script=echo)
+    g = gateway(config(o, listener=WITH_H2, gateway='timeouts: { tunnel = "400ms"; };'))
+    with H2(g.port) as c:
+        id = c.connect()
+        c.send(id, b"ping")
+        assert c.read(id, 4) == b"ping"
+        c.until(lambda: id in c.ended or id in c.resets)
+        wait_for(o.conns[0].ended.is_set, "the end of the tunnel at the origin")
+        assert c.get("/")[0][":status"] == "200"
+
+
+def test_concurrency_counts_tunnels(gateway, origin):
+    """From the upgrade to the end of the tunnel, whatever it came by."""
+    pytest.importorskip("h2")
+    g = gateway(config(origin(script=echo), listener=WITH_H2,
+                       service='policies = ( { type = "concurrency"; limit = 2; by = "{client.ip}"; } );'))
+    with g.client() as first, g.client() as third, H2(g.port) as c:
+        assert first.ask("GET", "/", headers=UPGRADE).status == 101
+        id = c.connect()
+        assert c.status(id) == "200"
+        c.send(id, b"ping")
+        assert c.read(id, 4) == b"ping"
+        assert_problem(third.ask("GET", "/", headers=UPGRADE), 429, "concurrency_exceeded")
+        assert c.status(c.connect()) == "429"
+        c.reset(id)
+        wait_for(lambda: g.get("/").status == 200, "room for one more")
+        again = c.connect()
+        assert c.status(again) == "200"
+        assert g.get("/").status == 429
+        first.reset()
+        wait_for(lambda: g.get("/").status == 200, "room again")
