@@ -26,7 +26,7 @@ tests_unit_net_test_proxyproto_LDADD = $(UNIT_LIBS_net)
 TESTS += tests/unit/net/test_proxyproto
 
 check_PROGRAMS += tests/unit/net/test_hello
-tests_unit_net_test_hello_SOURCES = tests/unit/net/test_hello.c
+tests_unit_net_test_hello_SOURCES = tests/unit/net/test_hello.c tests/unit/net/hello.h
 tests_unit_net_test_hello_LDADD = $(UNIT_LIBS_net)
 TESTS += tests/unit/net/test_hello
 
@@ -39,3 +39,8 @@ check_PROGRAMS += tests/unit/net/test_wire_tls
 tests_unit_net_test_wire_tls_SOURCES = tests/unit/net/test_wire_tls.c tests/unit/net/certificates.h
 tests_unit_net_test_wire_tls_LDADD = $(UNIT_LIBS_net)
 TESTS += tests/unit/net/test_wire_tls
+
+check_PROGRAMS += tests/unit/net/test_hello_tls
+tests_unit_net_test_hello_tls_SOURCES = tests/unit/net/test_hello_tls.c tests/unit/net/hello.h tests/unit/net/certificates.h
+tests_unit_net_test_hello_tls_LDADD = $(UNIT_LIBS_net)
+TESTS += tests/unit/net/test_hello_tls
