@@ -6,15 +6,16 @@
 #include "base/crypto.h"
 #include "shm/step.h"
 
-/* The keys lie in words, so that reading while the master turns is no race, only of no use: `version` is odd
- * meanwhile, and readers look again. Keys: the next, the one that seals, the one before. */
+/* The keys lie in words, so that reading while the master turns is no race, only of no
+ * use: `version` is odd meanwhile, and readers look again. Keys: the next, the one that
+ * seals, the one before. */
 enum { WORDS = sizeof(struct ticket_key) / 8, NEXT = 0, SEALS = 1, BEFORE = 2 };
 
 _Static_assert(sizeof(struct ticket_key) % 8 == 0, "whole words");
 
 struct tickets {
-	_Atomic uint64_t version;       /* 0: there are no keys yet */
-	_Atomic uint64_t turned;        /* wall clock, ms; 0: never, as far as is known */
+	_Atomic uint64_t version; /* 0: there are no keys yet */
+	_Atomic uint64_t turned;  /* wall clock, ms; 0: never, as far as is known */
 	uint64_t spare[6];
 	_Atomic uint64_t key[TICKETS][WORDS];
 };
@@ -81,7 +82,8 @@ tickets_open(struct region *r)
 
 	if (!t || region_reserve(r, t, sizeof(*t)) < 0)
 		return NULL;
-	/* None yet, or perhaps half of one: tickets of before are then lost, and nothing else. */
+	/* None yet, or perhaps half of one: tickets of before are then lost, and nothing
+	 * else. */
 	if (t->version & 1 || !t->version) {
 		begin(t);
 		for (int i = 0; i < TICKETS; i++)
@@ -122,7 +124,8 @@ tickets_tick(struct tickets *t, uint64_t wall_ms)
 	return true;
 }
 
-/* All keys of one moment; the last ones seen, if the master was killed while it turned. */
+/* All keys of one moment; the last ones seen, if the master was killed while it turned.
+ */
 static void
 look(const struct tickets *t, struct ticket_key k[TICKETS])
 {

@@ -1,9 +1,11 @@
-/* tickets — keys of TLS session tickets, the same for all workers, so that a client resumes wherever its connection
- * lands, and after reloads, upgrades and restarts of the master.
+/* tickets — keys of TLS session tickets, the same for all workers, so that a client
+ * resumes wherever its connection lands, and after reloads, upgrades and restarts of the
+ * master.
  *
- * Three keys: the one that seals, the one before, that still opens, and the next, known everywhere before it is used. The
- * master turns them every TICKETS_TURN_MS. Random bytes; they never leave the region (which is 0640 and not dumped) and
- * are wiped when they are turned out. */
+ * Three keys: the one that seals, the one before, that still opens, and the next, known
+ * everywhere before it is used. The master turns them every TICKETS_TURN_MS. Random
+ * bytes; they never leave the region (which is 0640 and not dumped) and are wiped when
+ * they are turned out. */
 #ifndef SHM_TICKETS_H
 #define SHM_TICKETS_H
 
@@ -21,7 +23,8 @@ struct ticket_key {
 
 struct tickets;
 
-struct tickets *tickets_open(struct region *);  /* makes keys where there are none; NULL: the region is full */
+/* Makes keys where there are none; NULL: the region is full. */
+struct tickets *tickets_open(struct region *);
 const struct tickets *tickets_find(const struct region *);
 /* By the master, once a second: turns when it is time. True: it did. */
 bool tickets_tick(struct tickets *, uint64_t wall_ms);

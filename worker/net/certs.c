@@ -30,7 +30,8 @@ certs_error(char *to, size_t room)
 static BIO *
 reader(struct str pem)
 {
-	BIO *b = BIO_new_mem_buf(pem.at ? pem.at : "", pem.len < INT32_MAX ? (int)pem.len : 0);
+	BIO *b = BIO_new_mem_buf(pem.at ? pem.at : "",
+				 pem.len < INT32_MAX ? (int)pem.len : 0);
 
 	if (!b)
 		abort();
@@ -52,15 +53,15 @@ static bool
 at_end(void)
 {
 	unsigned long e = ERR_peek_last_error();
-	bool end = ERR_GET_LIB(e) == ERR_LIB_PEM && ERR_GET_REASON(e) == PEM_R_NO_START_LINE;
+	bool end =
+		ERR_GET_LIB(e) == ERR_LIB_PEM && ERR_GET_REASON(e) == PEM_R_NO_START_LINE;
 
 	if (end)
 		ERR_clear_error();
 	return end;
 }
 
-STACK_OF(X509) *
-certs_read(struct str pem)
+STACK_OF(X509) * certs_read(struct str pem)
 {
 	STACK_OF(X509) *all = sk_X509_new_null();
 	BIO *b = reader(pem);
@@ -77,7 +78,7 @@ certs_read(struct str pem)
 }
 
 void
-certs_release(STACK_OF(X509) *all)
+certs_release(STACK_OF(X509) * all)
 {
 	sk_X509_pop_free(all, X509_free);
 }
@@ -114,7 +115,7 @@ add_lists(X509_STORE *store, struct str pem)
 int
 certs_add(X509_STORE *store, struct str pem, bool crls)
 {
-	STACK_OF(X509) *all;
+	STACK_OF(X509) * all;
 	int n;
 
 	ERR_clear_error();
@@ -136,11 +137,13 @@ certs_common(SSL_CTX *c, int min, char error[static 256])
 	SSL_CTX_set_options(c, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
 				       SSL_OP_CIPHER_SERVER_PREFERENCE |
 				       SSL_OP_PRIORITIZE_CHACHA);
-	SSL_CTX_set_mode(c, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+	SSL_CTX_set_mode(c, SSL_MODE_RELEASE_BUFFERS |
+				    SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 				    SSL_MODE_AUTO_RETRY);
-	if (!SSL_CTX_set_min_proto_version(c, min == TLS_MIN_13 ? TLS1_3_VERSION :
-								 TLS1_2_VERSION) ||
-	    !SSL_CTX_set_max_proto_version(c, 0) || !SSL_CTX_set_ciphersuites(c, suites)) {
+	if (!SSL_CTX_set_min_proto_version(c, min == TLS_MIN_13 ? TLS1_3_VERSION
+								: TLS1_2_VERSION) ||
+	    !SSL_CTX_set_max_proto_version(c, 0) ||
+	    !SSL_CTX_set_ciphersuites(c, suites)) {
 		certs_error(error, 256);
 		return -1;
 	}
@@ -204,7 +207,8 @@ certs_staple_end(struct str der)
 
 	if (basic && OCSP_response_status(r) == OCSP_RESPONSE_STATUS_SUCCESSFUL &&
 	    OCSP_resp_count(basic) > 0) {
-		OCSP_single_get0_status(OCSP_resp_get0(basic, 0), NULL, NULL, NULL, &next);
+		OCSP_single_get0_status(OCSP_resp_get0(basic, 0), NULL, NULL, NULL,
+					&next);
 		end = next ? certs_time(next) : INT32_MAX;
 	}
 	OCSP_BASICRESP_free(basic);

@@ -1,8 +1,9 @@
-/* certs — what a TLS side is made of: certificates and keys as read, contexts of OpenSSL, sessions to be resumed.
+/* certs — what a TLS side is made of: certificates and keys as read, contexts of OpenSSL,
+ * sessions to be resumed.
  *
- * Only tls*.c and certs*.c include it: they are the ones that know OpenSSL. A *face* is a context with all the
- * certificates (one for each type of key) that are shown to clients who ask for some name; faces are as many as
- * there are different sets of them. */
+ * Only tls*.c and certs*.c include it: they are the ones that know OpenSSL. A *face* is a
+ * context with all the certificates (one for each type of key) that are shown to clients
+ * who ask for some name; faces are as many as there are different sets of them. */
 #ifndef NET_CERTS_H
 #define NET_CERTS_H
 
@@ -12,12 +13,15 @@
 
 /* ---- files */
 
-/* The certificates in a PEM file, in their order; NULL: there is none, or one cannot be read. */
+/* The certificates in a PEM file, in their order; NULL: there is none, or one cannot be
+ * read. */
 STACK_OF(X509) *certs_read(struct str pem);
 void certs_release(STACK_OF(X509) *);
-/* The private key in a PEM file, never asking for a password; NULL, with `encrypted` set if that is why. */
+/* The private key in a PEM file, never asking for a password; NULL, with `encrypted` set
+ * if that is why. */
 EVP_PKEY *certs_read_key(struct str pem, bool *encrypted);
-/* Adds certificates, and lists if `crls`, to a store. How many; -1: one cannot be read. */
+/* Adds certificates, and lists if `crls`, to a store. How many; -1: one cannot be
+ * read. */
 int certs_add(X509_STORE *, struct str pem, bool crls);
 /* Where the key of a pair is. */
 static inline const struct tls_file *
@@ -71,6 +75,18 @@ struct tls_server {
 };
 
 void tls_server_hold(struct tls_server *);
+/* The first entry of a name; NULL: there is none. */
+const struct name *server_name(const struct tls_server *, const char *text, bool wild);
+
+/* Hooks of OpenSSL: by the name that was asked for; ALPN; the OCSP response; the keys of
+ * tickets; whether a client's certificate is good. */
+int server_face(SSL *, int *alert, void *server);
+int server_protocol(SSL *, const unsigned char **out, unsigned char *out_len,
+		    const unsigned char *in, unsigned int in_len, void *server);
+int server_staple(SSL *, void *server);
+int server_ticket(SSL *, unsigned char name[16], unsigned char iv[EVP_MAX_IV_LENGTH],
+		  EVP_CIPHER_CTX *, EVP_MAC_CTX *, int sealing);
+int server_verified(int ok, X509_STORE_CTX *);
 
 /* ---- the client's side */
 

@@ -1,4 +1,5 @@
-/* certs_check — what is wrong with certificates and keys, said before anybody meets it. */
+/* certs_check — what is wrong with certificates and keys, said before anybody meets it.
+ */
 #include <openssl/err.h>
 #include <openssl/ocsp.h>
 #include <openssl/x509v3.h>
@@ -30,7 +31,8 @@ day(struct arena *a, time_t t)
 	struct tm tm;
 
 	gmtime_r(&t, &tm);
-	return arena_printf(a, "%04d-%02d-%02d", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday);
+	return arena_printf(a, "%04d-%02d-%02d", tm.tm_year + 1900, tm.tm_mon + 1,
+			    tm.tm_mday);
 }
 
 static struct str
@@ -54,13 +56,15 @@ check_dates(struct checking *k, X509 *x, const struct tls_file *f)
 			   STR_ARG(f->path), STR_ARG(who), STR_ARG(day(k->arena, to)));
 		k->bad = true;
 	} else if (from > now) {
-		diag_error(k->diag, E_DATES, f->where, "%.*s: \"%.*s\" is not valid before %.*s",
-			   STR_ARG(f->path), STR_ARG(who), STR_ARG(day(k->arena, from)));
+		diag_error(k->diag, E_DATES, f->where,
+			   "%.*s: \"%.*s\" is not valid before %.*s", STR_ARG(f->path),
+			   STR_ARG(who), STR_ARG(day(k->arena, from)));
 		k->bad = true;
 	} else if (to - now < SOON_S) {
 		long days = (long)((to - now) / 86400);
 
-		diag_warn(k->diag, W_SOON, f->where, "%.*s: \"%.*s\" expires in %ld day%s, on %.*s",
+		diag_warn(k->diag, W_SOON, f->where,
+			  "%.*s: \"%.*s\" expires in %ld day%s, on %.*s",
 			  STR_ARG(f->path), STR_ARG(who), days, days == 1 ? "" : "s",
 			  STR_ARG(day(k->arena, to)));
 	}
@@ -74,7 +78,7 @@ issued(X509 *issuer, X509 *x)
 
 /* Each certificate is to be issued by the one behind it. */
 static void
-check_order(struct checking *k, STACK_OF(X509) *chain, const struct tls_file *f)
+check_order(struct checking *k, STACK_OF(X509) * chain, const struct tls_file *f)
 {
 	int n = sk_X509_num(chain);
 
@@ -83,19 +87,22 @@ check_order(struct checking *k, STACK_OF(X509) *chain, const struct tls_file *f)
 
 		if (issued(sk_X509_value(chain, i), x))
 			continue;
-		diag_error(k->diag, E_ORDER, f->where,
-			   "%.*s: certificate %d, \"%.*s\", did not issue the one before it",
-			   STR_ARG(f->path), i + 1,
-			   STR_ARG(subject(k->arena, sk_X509_value(chain, i))));
-		diag_note(k->diag, f->where, "the server's own comes first, then each one's issuer");
+		diag_error(
+			k->diag, E_ORDER, f->where,
+			"%.*s: certificate %d, \"%.*s\", did not issue the one before it",
+			STR_ARG(f->path), i + 1,
+			STR_ARG(subject(k->arena, sk_X509_value(chain, i))));
+		diag_note(k->diag, f->where,
+			  "the server's own comes first, then each one's issuer");
 		k->bad = true;
 		return;
 	}
 }
 
-/* Whether the chain ends at a root of this machine, or a certificate whose issuer it knows. */
+/* Whether the chain ends at a root of this machine, or a certificate whose issuer it
+ * knows. */
 static bool
-complete(STACK_OF(X509) *chain)
+complete(STACK_OF(X509) * chain)
 {
 	X509_STORE *store = X509_STORE_new();
 	X509_STORE_CTX *x = X509_STORE_CTX_new();
@@ -103,7 +110,8 @@ complete(STACK_OF(X509) *chain)
 
 	if (store && x && X509_STORE_set_default_paths(store) &&
 	    X509_STORE_CTX_init(x, store, sk_X509_value(chain, 0), chain)) {
-		X509_VERIFY_PARAM_set_flags(X509_STORE_CTX_get0_param(x), X509_V_FLAG_NO_CHECK_TIME);
+		X509_VERIFY_PARAM_set_flags(X509_STORE_CTX_get0_param(x),
+					    X509_V_FLAG_NO_CHECK_TIME);
 		if (X509_verify_cert(x) <= 0) {
 			int e = X509_STORE_CTX_get_error(x);
 
@@ -118,10 +126,11 @@ complete(STACK_OF(X509) *chain)
 	return whole;
 }
 
-/* A single certificate of a public authority that comes without the ones in between is the usual mistake: browsers find
- * them elsewhere, other clients do not. Of a private authority the root may be with the clients. */
+/* A single certificate of a public authority that comes without the ones in between is
+ * the usual mistake: browsers find them elsewhere, other clients do not. Of a private
+ * authority the root may be with the clients. */
 static void
-check_chain(struct checking *k, STACK_OF(X509) *chain, const struct tls_file *f)
+check_chain(struct checking *k, STACK_OF(X509) * chain, const struct tls_file *f)
 {
 	X509 *last = sk_X509_value(chain, sk_X509_num(chain) - 1);
 	AUTHORITY_INFO_ACCESS *where;
@@ -133,7 +142,8 @@ check_chain(struct checking *k, STACK_OF(X509) *chain, const struct tls_file *f)
 		return;
 	AUTHORITY_INFO_ACCESS_free(where);
 	diag_warn(k->diag, W_CHAIN, f->where,
-		  "%.*s: who issued \"%.*s\" is neither in the file nor known to this machine: "
+		  "%.*s: who issued \"%.*s\" is neither in the file nor known to this "
+		  "machine: "
 		  "clients may miss a certificate in between",
 		  STR_ARG(f->path), STR_ARG(subject(k->arena, last)));
 }
@@ -150,18 +160,21 @@ check_key(struct checking *k, const struct tls_file *f)
 	k->bad = true;
 	if (encrypted)
 		diag_error(k->diag, E_NOT_PEM, f->where,
-			   "%.*s: the private key is encrypted; nobody can be asked for its password",
+			   "%.*s: the private key is encrypted; nobody can be asked for "
+			   "its password",
 			   STR_ARG(f->path));
 	else
-		diag_error(k->diag, E_NOT_PEM, f->where, "%.*s: no private key can be read: %s",
-			   STR_ARG(f->path), certs_error(reason, sizeof(reason)));
+		diag_error(k->diag, E_NOT_PEM, f->where,
+			   "%.*s: no private key can be read: %s", STR_ARG(f->path),
+			   certs_error(reason, sizeof(reason)));
 	ERR_clear_error();
 	return NULL;
 }
 
 /* The chain, or NULL. */
-static STACK_OF(X509) *
-check_pair(struct checking *k, const struct tls_file *cert, const struct tls_file *key_file)
+static struct stack_st_X509 *
+check_pair(struct checking *k, const struct tls_file *cert,
+	   const struct tls_file *key_file)
 {
 	const struct tls_file *in = certs_key_file(cert, key_file);
 	STACK_OF(X509) *chain = certs_read(cert->bytes);
@@ -169,8 +182,9 @@ check_pair(struct checking *k, const struct tls_file *cert, const struct tls_fil
 	char reason[160];
 
 	if (!chain) {
-		diag_error(k->diag, E_NOT_PEM, cert->where, "%.*s: no certificate can be read: %s",
-			   STR_ARG(cert->path), certs_error(reason, sizeof(reason)));
+		diag_error(k->diag, E_NOT_PEM, cert->where,
+			   "%.*s: no certificate can be read: %s", STR_ARG(cert->path),
+			   certs_error(reason, sizeof(reason)));
 		k->bad = true;
 	}
 	key = check_key(k, in);
@@ -179,16 +193,19 @@ check_pair(struct checking *k, const struct tls_file *cert, const struct tls_fil
 
 		ERR_clear_error();
 		for (int i = 1; i < sk_X509_num(chain); i++)
-			later |= X509_check_private_key(sk_X509_value(chain, i), key) == 1;
+			later |=
+				X509_check_private_key(sk_X509_value(chain, i), key) == 1;
 		k->bad = true;
 		if (later)
-			diag_error(k->diag, E_ORDER, cert->where,
-				   "%.*s: the certificate of the key is not the first one",
-				   STR_ARG(cert->path));
+			diag_error(
+				k->diag, E_ORDER, cert->where,
+				"%.*s: the certificate of the key is not the first one",
+				STR_ARG(cert->path));
 		else
-			diag_error(k->diag, E_MISMATCH, in->where,
-				   "the key in %.*s is not that of the certificate in %.*s",
-				   STR_ARG(in->path), STR_ARG(cert->path));
+			diag_error(
+				k->diag, E_MISMATCH, in->where,
+				"the key in %.*s is not that of the certificate in %.*s",
+				STR_ARG(in->path), STR_ARG(cert->path));
 	} else if (chain) {
 		for (int i = 0; i < sk_X509_num(chain); i++)
 			check_dates(k, sk_X509_value(chain, i), cert);
@@ -209,7 +226,8 @@ check_staple(struct checking *k, const struct tls_file *f)
 	end = certs_staple_end(f->bytes);
 	if (!end) {
 		diag_error(k->diag, E_NOT_PEM, f->where,
-			   "%.*s: no response of an OCSP responder in DER", STR_ARG(f->path));
+			   "%.*s: no response of an OCSP responder in DER",
+			   STR_ARG(f->path));
 		k->bad = true;
 	} else if (end <= time(NULL)) {
 		diag_warn(k->diag, W_SOON, f->where,
@@ -225,8 +243,9 @@ check_authorities(struct checking *k, const struct tls_file *f, const char *what
 	char reason[160];
 
 	if (!all) {
-		diag_error(k->diag, E_NOT_PEM, f->where, "%s %.*s: no certificate can be read: %s",
-			   what, STR_ARG(f->path), certs_error(reason, sizeof(reason)));
+		diag_error(k->diag, E_NOT_PEM, f->where,
+			   "%s %.*s: no certificate can be read: %s", what,
+			   STR_ARG(f->path), certs_error(reason, sizeof(reason)));
 		k->bad = true;
 		return;
 	}
@@ -234,9 +253,11 @@ check_authorities(struct checking *k, const struct tls_file *f, const char *what
 		X509 *x = sk_X509_value(all, i);
 
 		if (X509_cmp_current_time(X509_get0_notAfter(x)) < 0)
-			diag_warn(k->diag, W_SOON, f->where, "%s %.*s: \"%.*s\" expired on %.*s", what,
+			diag_warn(k->diag, W_SOON, f->where,
+				  "%s %.*s: \"%.*s\" expired on %.*s", what,
 				  STR_ARG(f->path), STR_ARG(subject(k->arena, x)),
-				  STR_ARG(day(k->arena, certs_time(X509_get0_notAfter(x)))));
+				  STR_ARG(day(k->arena,
+					      certs_time(X509_get0_notAfter(x)))));
 	}
 	certs_release(all);
 }
@@ -245,7 +266,7 @@ static void
 check_lists(struct checking *k, const struct tls_file *f)
 {
 	X509_STORE *store;
-	STACK_OF(X509_OBJECT) *all;
+	STACK_OF(X509_OBJECT) * all;
 
 	if (!f->bytes.len)
 		return;
@@ -265,8 +286,10 @@ check_lists(struct checking *k, const struct tls_file *f)
 
 		if (next && X509_cmp_current_time(next) < 0)
 			diag_warn(k->diag, W_SOON, f->where,
-				  "%.*s: the list of revoked certificates ended on %.*s: clients of that "
-				  "authority are refused", STR_ARG(f->path),
+				  "%.*s: the list of revoked certificates ended on %.*s: "
+				  "clients of that "
+				  "authority are refused",
+				  STR_ARG(f->path),
 				  STR_ARG(day(k->arena, certs_time(next))));
 	}
 	X509_STORE_free(store);
@@ -280,7 +303,8 @@ tls_check(const struct tls_server_rules *r, struct arena *arena, struct diag *di
 	struct where where = { 0 };
 
 	for (size_t i = 0; i < r->npairs; i++) {
-		STACK_OF(X509) *chain = check_pair(&k, &r->pairs[i].cert, &r->pairs[i].key);
+		STACK_OF(X509) *chain =
+			check_pair(&k, &r->pairs[i].cert, &r->pairs[i].key);
 
 		if (chain)
 			check_chain(&k, chain, &r->pairs[i].cert);
@@ -317,6 +341,7 @@ tls_check_client(const struct tls_client_rules *r, struct arena *arena, struct d
 		return;
 	c = tls_client_new(r, error);
 	if (!c)
-		diag_error(diag, E_TLS, r->ca.bytes.len ? r->ca.where : r->cert.where, "tls: %s", error);
+		diag_error(diag, E_TLS, r->ca.bytes.len ? r->ca.where : r->cert.where,
+			   "tls: %s", error);
 	tls_client_free(c);
 }

@@ -1,4 +1,5 @@
-/* certs_client — the client's side: whom to believe, what we show, and sessions to be resumed. */
+/* certs_client — the client's side: whom to believe, what we show, and sessions to be
+ * resumed. */
 #include <arpa/inet.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -42,13 +43,13 @@ pinned(const struct tls_client *c, X509 *x)
 	return found;
 }
 
-/* Any certificate of a chain that was verified may be pinned; of one that was not only the peer's own counts, as
- * anybody can put others behind it. */
+/* Any certificate of a chain that was verified may be pinned; of one that was not only
+ * the peer's own counts, as anybody can put others behind it. */
 static int
 believe(X509_STORE_CTX *x, void *arg)
 {
 	const struct tls_client *c = arg;
-	STACK_OF(X509) *chain;
+	STACK_OF(X509) * chain;
 
 	if (c->verify && X509_verify_cert(x) <= 0)
 		return 0;
@@ -160,7 +161,8 @@ client_expect(struct tls_client *c, SSL *ssl, struct str host)
 		return host.len || c->verify ? -1 : 0;
 	memcpy(name, host.at, host.len);
 	name[host.len] = '\0';
-	if (inet_pton(AF_INET, name, address) == 1 || inet_pton(AF_INET6, name, address) == 1)
+	if (inet_pton(AF_INET, name, address) == 1 ||
+	    inet_pton(AF_INET6, name, address) == 1)
 		return X509_VERIFY_PARAM_set1_ip_asc(p, name) ? 0 : -1;
 	X509_VERIFY_PARAM_set_hostflags(p, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
 	if (!X509_VERIFY_PARAM_set1_host(p, name, host.len))
@@ -184,7 +186,7 @@ static int
 show(SSL_CTX *c, const struct tls_client_rules *r, char error[static 256])
 {
 	const struct tls_file *file = certs_key_file(&r->cert, &r->key);
-	STACK_OF(X509) *chain;
+	STACK_OF(X509) * chain;
 	EVP_PKEY *key;
 	bool encrypted;
 	int ok;
@@ -197,7 +199,8 @@ show(SSL_CTX *c, const struct tls_client_rules *r, char error[static 256])
 	key = certs_read_key(file->bytes, &encrypted);
 	if (!key) {
 		certs_release(chain);
-		return say(error, encrypted ? "encrypted client_key" : "client_key", file->path);
+		return say(error, encrypted ? "encrypted client_key" : "client_key",
+			   file->path);
 	}
 	ok = SSL_CTX_use_certificate(c, sk_X509_value(chain, 0)) == 1;
 	for (int i = 1; ok && i < sk_X509_num(chain); i++)
@@ -209,7 +212,8 @@ show(SSL_CTX *c, const struct tls_client_rules *r, char error[static 256])
 }
 
 static int
-believe_whom(struct tls_client *c, const struct tls_client_rules *r, char error[static 256])
+believe_whom(struct tls_client *c, const struct tls_client_rules *r,
+	     char error[static 256])
 {
 	X509_STORE *store;
 
@@ -232,12 +236,15 @@ believe_whom(struct tls_client *c, const struct tls_client_rules *r, char error[
 		abort();
 	for (size_t i = 0; i < r->npins; i++) {
 		if (add_pin(c, r->pins[i]) < 0) {
-			snprintf(error, 256, "pin \"%.*s\" is not \"sha256:\" and 44 characters of base64",
+			snprintf(error, 256,
+				 "pin \"%.*s\" is not \"sha256:\" and 44 characters of "
+				 "base64",
 				 STR_ARG(str_first(r->pins[i], 100)));
 			return -1;
 		}
 	}
-	SSL_CTX_set_verify(c->context, r->verify || r->npins ? SSL_VERIFY_PEER : SSL_VERIFY_NONE,
+	SSL_CTX_set_verify(c->context,
+			   r->verify || r->npins ? SSL_VERIFY_PEER : SSL_VERIFY_NONE,
 			   NULL);
 	SSL_CTX_set_cert_verify_callback(c->context, believe, c);
 	return 0;
@@ -250,7 +257,9 @@ offer(SSL_CTX *c, const struct tls_client_rules *r)
 
 	if (r->h1 || r->h2)
 		SSL_CTX_set_alpn_protos(c, r->h2 ? both : both + 3,
-					r->h2 && r->h1 ? 12 : r->h2 ? 3 : 9);
+					r->h2 && r->h1 ? 12
+					: r->h2        ? 3
+						       : 9);
 }
 
 struct tls_client *
@@ -274,8 +283,8 @@ tls_client_new(const struct tls_client_rules *r, char error[static 256])
 	    !SSL_CTX_set1_groups_list(c->context, groups))
 		abort();
 	offer(c->context, r);
-	SSL_CTX_set_session_cache_mode(c->context,
-				       SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+	SSL_CTX_set_session_cache_mode(c->context, SSL_SESS_CACHE_CLIENT |
+							   SSL_SESS_CACHE_NO_INTERNAL);
 	SSL_CTX_sess_set_new_cb(c->context, session_met);
 	return c;
 }

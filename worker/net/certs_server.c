@@ -1,27 +1,24 @@
-/* certs_server — the server's side: which certificates are for whom, and how clients are to show theirs. */
-#include <openssl/core_names.h>
+/* certs_server — the server's side: which certificates are for whom, and how clients are
+ * to show theirs. */
 #include <openssl/err.h>
-#include <openssl/rand.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/crypto.h"
 #include "worker/net/certs.h"
 
 enum { SESSION_S = 4 * 3600 };
 
-static const char ciphers[] =
-	"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
-	"ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
-	"ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
+static const char ciphers[] = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
+			      "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
+			      "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
 static const char groups[] = "X25519:P-256:P-384";
 
 /* A pair as read. */
 struct pair {
-	STACK_OF(X509) *chain;          /* leaf first */
+	STACK_OF(X509) * chain; /* leaf first */
 	EVP_PKEY *key;
-	int type;                       /* of the key, below FACE_KEYS */
+	int type; /* of the key, below FACE_KEYS */
 };
 
 /* What is needed while a server is made. */
@@ -29,10 +26,10 @@ struct making {
 	const struct tls_server_rules *rules;
 	struct tls_server *server;
 	struct pair *pairs;
-	X509_STORE *store;              /* of clients' authorities; NULL: nobody is asked */
-	STACK_OF(X509) *authorities;
-	unsigned char scope[32];        /* sessions of another one are not resumed */
-	uint32_t pair;                  /* whose names are being read */
+	X509_STORE *store; /* of clients' authorities; NULL: nobody is asked */
+	STACK_OF(X509) * authorities;
+	unsigned char scope[32]; /* sessions of another one are not resumed */
+	uint32_t pair;           /* whose names are being read */
 	char *error;
 };
 
@@ -90,28 +87,6 @@ by_name(const void *a, const void *b)
 	return d ? d : (x->pair > y->pair) - (x->pair < y->pair);
 }
 
-/* The first entry of a name; NULL: there is none. */
-static const struct name *
-find_name(const struct tls_server *s, const char *text, bool wild)
-{
-	size_t low = 0, high = s->nnames;
-
-	while (low < high) {
-		size_t mid = (low + high) / 2;
-		int d = strcmp(s->names[mid].text, text);
-
-		if (!d)
-			d = (int)s->names[mid].wild - (int)wild;
-		if (d < 0)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	if (low < s->nnames && s->names[low].wild == wild && !strcmp(s->names[low].text, text))
-		return &s->names[low];
-	return NULL;
-}
-
 static void
 collect(const struct making *m, int pair[FACE_KEYS], const struct name *n)
 {
@@ -137,139 +112,7 @@ pairs_of(const struct making *m, int pair[FACE_KEYS], const struct name *n)
 
 	collect(m, pair, n);
 	if (!n->wild && dot)
-		collect(m, pair, find_name(m->server, dot + 1, true));
-}
-
-/* ---- what OpenSSL asks in between */
-
-static struct tls_server *
-server_of(SSL *ssl)
-{
-	return SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
-}
-
-static int
-choose_face(SSL *ssl, int *alert, void *arg)
-{
-	struct tls_server *s = arg;
-	const char *asked = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name), *dot;
-	const struct name *n;
-	char name[256];
-	size_t len;
-
-	(void)alert;
-	if (!asked || !s->nnames)
-		return SSL_TLSEXT_ERR_OK;
-	len = strlen(asked);
-	if (len && asked[len - 1] == '.')
-		len--;
-	if (!len || len >= sizeof(name))
-		return SSL_TLSEXT_ERR_OK;
-	for (size_t i = 0; i < len; i++)
-		name[i] = (char)char_lower((unsigned char)asked[i]);
-	name[len] = '\0';
-	n = find_name(s, name, false);
-	if (!n && (dot = strchr(name, '.')) && dot > name)
-		n = find_name(s, dot + 1, true);
-	if (n && n->face)
-		SSL_set_SSL_CTX(ssl, s->faces[n->face].context);
-	return SSL_TLSEXT_ERR_OK;
-}
-
-static int
-choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_len,
-		const unsigned char *in, unsigned int in_len, void *arg)
-{
-	const struct tls_server *s = arg;
-
-	(void)ssl;
-	for (int i = 0; i < 2; i++) {
-		struct str wanted = i ? STR("http/1.1") : STR("h2");
-
-		if (i ? !s->h1 : !s->h2)
-			continue;
-		for (unsigned int at = 0; at < in_len && in[at] < in_len - at; at += in[at] + 1u) {
-			struct str has = { (const char *)in + at + 1, in[at] };
-
-			if (!str_eq(has, wanted))
-				continue;
-			*out = in + at + 1;
-			*out_len = in[at];
-			return SSL_TLSEXT_ERR_OK;
-		}
-	}
-	return SSL_TLSEXT_ERR_ALERT_FATAL;
-}
-
-static int
-staple(SSL *ssl, void *arg)
-{
-	const struct tls_server *s = arg;
-	const X509 *shown = SSL_get_certificate(ssl);
-	unsigned char *copy;
-
-	for (size_t i = 0; i < s->nstaples; i++) {
-		const struct staple *p = &s->staples[i];
-
-		if (p->cert != shown || p->end <= time(NULL))
-			continue;
-		copy = OPENSSL_memdup(p->der, p->len);
-		if (!copy || !SSL_set_tlsext_status_ocsp_resp(ssl, copy, (long)p->len))
-			return SSL_TLSEXT_ERR_NOACK;
-		return SSL_TLSEXT_ERR_OK;
-	}
-	return SSL_TLSEXT_ERR_NOACK;
-}
-
-static int
-ticket_key(SSL *ssl, unsigned char name[16], unsigned char iv[EVP_MAX_IV_LENGTH],
-	   EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, int sealing)
-{
-	static EVP_CIPHER *aes;
-	char sha[] = "SHA256";
-	const struct tls_tickets *t = &server_of(ssl)->tickets;
-	struct tls_ticket_key k;
-	int found = 1;
-
-	if (!aes && !(aes = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL)))
-		return -1;
-	if (sealing) {
-		t->seal(t->arg, &k);
-		memcpy(name, k.name, sizeof(k.name));
-		if (RAND_bytes(iv, EVP_CIPHER_get_iv_length(aes)) <= 0)
-			found = -1;
-	} else {
-		found = t->find(t->arg, name, &k);
-		/* Clients use one of TLS 1.3 once: they are given another. */
-		if (found == 1 && SSL_version(ssl) == TLS1_3_VERSION)
-			found = 2;
-	}
-	if (found > 0) {
-		OSSL_PARAM params[] = {
-			OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, k.hmac,
-							  sizeof(k.hmac)),
-			OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, sha, 0),
-			OSSL_PARAM_construct_end(),
-		};
-
-		if (!EVP_MAC_CTX_set_params(mac, params) ||
-		    !EVP_CipherInit_ex2(cipher, aes, k.aes, iv, sealing, NULL))
-			found = -1;
-	}
-	crypto_wipe(&k, sizeof(k));
-	return found;
-}
-
-/* A list of revoked certificates that an authority above the client's own did not give is not asked for. */
-static int
-verified(int ok, X509_STORE_CTX *x)
-{
-	if (!ok && X509_STORE_CTX_get_error(x) == X509_V_ERR_UNABLE_TO_GET_CRL &&
-	    X509_STORE_CTX_get_error_depth(x) > 0) {
-		X509_STORE_CTX_set_error(x, X509_V_OK);
-		return 1;
-	}
-	return ok;
+		collect(m, pair, server_name(m->server, dot + 1, true));
 }
 
 /* ---- contexts */
@@ -296,7 +139,7 @@ ask_clients(const struct making *m, SSL_CTX *c)
 		return;
 	if (m->rules->ask == TLS_ASK_REQUIRE)
 		mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
-	SSL_CTX_set_verify(c, mode, verified);
+	SSL_CTX_set_verify(c, mode, server_verified);
 	SSL_CTX_set_verify_depth(c, m->rules->depth);
 	SSL_CTX_set1_cert_store(c, m->store);
 	for (int i = 0; i < sk_X509_num(m->authorities); i++)
@@ -315,7 +158,7 @@ resume(const struct making *m, SSL_CTX *c)
 		return;
 	}
 	SSL_CTX_set_num_tickets(c, 1);
-	SSL_CTX_set_tlsext_ticket_key_evp_cb(c, ticket_key);
+	SSL_CTX_set_tlsext_ticket_key_evp_cb(c, server_ticket);
 }
 
 static int
@@ -370,12 +213,12 @@ context_new(struct making *m, struct face *f)
 			return -1;
 	resume(m, c);
 	ask_clients(m, c);
-	SSL_CTX_set_tlsext_servername_callback(c, choose_face);
+	SSL_CTX_set_tlsext_servername_callback(c, server_face);
 	SSL_CTX_set_tlsext_servername_arg(c, s);
 	if (s->h1 || s->h2)
-		SSL_CTX_set_alpn_select_cb(c, choose_protocol, s);
+		SSL_CTX_set_alpn_select_cb(c, server_protocol, s);
 	if (s->nstaples) {
-		SSL_CTX_set_tlsext_status_cb(c, staple);
+		SSL_CTX_set_tlsext_status_cb(c, server_staple);
 		SSL_CTX_set_tlsext_status_arg(c, s);
 	}
 	return 0;
@@ -417,7 +260,8 @@ make_faces(struct making *m)
 	pair[m->pairs[0].type] = 0;
 	for (size_t i = 0; i < s->nnames; i++) {
 		if (s->names[i].pair == 0) {
-			pairs_of(m, pair, find_name(s, s->names[i].text, s->names[i].wild));
+			pairs_of(m, pair,
+				 server_name(s, s->names[i].text, s->names[i].wild));
 			break;
 		}
 	}
@@ -425,7 +269,7 @@ make_faces(struct making *m)
 		return -1;
 	for (size_t i = 0; i < s->nnames; i++) {
 		const struct name *first =
-			find_name(s, s->names[i].text, s->names[i].wild);
+			server_name(s, s->names[i].text, s->names[i].wild);
 
 		if (first != &s->names[i]) {
 			s->names[i].face = first->face;
@@ -521,7 +365,8 @@ read_authorities(struct making *m)
 		return 0;
 	m->store = X509_STORE_new();
 	m->authorities = certs_read(r->client_ca.bytes);
-	if (!m->store || !m->authorities || certs_add(m->store, r->client_ca.bytes, false) < 0)
+	if (!m->store || !m->authorities ||
+	    certs_add(m->store, r->client_ca.bytes, false) < 0)
 		return say(m, "client_ca", &r->client_ca);
 	if (!r->crl.bytes.len)
 		return 0;
@@ -531,7 +376,8 @@ read_authorities(struct making *m)
 	return 0;
 }
 
-/* A session of a listener that asked nothing of its clients, or other things, is a stranger's here. */
+/* A session of a listener that asked nothing of its clients, or other things, is a
+ * stranger's here. */
 static void
 set_scope(struct making *m)
 {

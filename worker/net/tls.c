@@ -15,18 +15,19 @@
 enum {
 	IN_ROOM = 64 * 1024,
 	HELLO_ROOM = 16 * 1024,
-	OUT_ROOM = 24 * 1024,           /* more than most flights of a handshake */
+	OUT_ROOM = 24 * 1024, /* more than most flights of a handshake */
 	OWED_MAX = 1024 * 1024,
 	RECORD = 16 * 1024,
 	RECORD_EXTRA = 5 + 16 + 16 + 1, /* head, TLS 1.2's nonce, tag, TLS 1.3's type */
 };
 
-/* What OpenSSL works on during one call: whatever it reads and writes goes through here, for one session at a time.
- * Sessions therefore share one BIO, and a session at rest owns no buffer. */
+/* What OpenSSL works on during one call: whatever it reads and writes goes through here,
+ * for one session at a time. Sessions therefore share one BIO, and a session at rest owns
+ * no buffer. */
 static struct desk {
 	struct tls *tls;
 	size_t in_from, in_to, in_want;
-	bool bare;                      /* the socket itself has said that there is nothing */
+	bool bare; /* the socket itself has said that there is nothing */
 	char *out;
 	size_t out_len, out_room;
 	char in[IN_ROOM], own_out[OUT_ROOM];
@@ -60,8 +61,8 @@ fill(struct tls *t)
 		desk.bare = true;
 }
 
-/* A short reading found nothing more, but may be followed by the end, which is told once: who has nothing to say of has to
- * look. */
+/* A short reading found nothing more, but may be followed by the end, which is told once:
+ * who has nothing to say of has to look. */
 static bool
 look_again(struct tls *t)
 {
@@ -127,7 +128,8 @@ bio_ctrl(BIO *b, int what, long n, void *p)
 static void
 bio_make(void)
 {
-	BIO_METHOD *m = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "postern");
+	BIO_METHOD *m =
+		BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "postern");
 
 	if (!m || !BIO_meth_set_read(m, bio_in) || !BIO_meth_set_write(m, bio_out) ||
 	    !BIO_meth_set_ctrl(m, bio_ctrl) || !(bio = BIO_new(m)))
@@ -256,7 +258,9 @@ send_owed(struct tls *t)
 		m.msg_iovlen = (size_t)chain_iov(t->owed, v, 16);
 		n = sendmsg(t->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n < 0)
-			return errno == EAGAIN || errno == EINTR || errno == ENOTCONN ? 0 : -1;
+			return errno == EAGAIN || errno == EINTR || errno == ENOTCONN
+				       ? 0
+				       : -1;
 		chain_drop(t->owed, (size_t)n);
 	}
 	owed_done(t);
@@ -283,8 +287,8 @@ send_desk(struct tls *t)
 
 /* ---- handshake */
 
-/* OpenSSL keeps the buffer that it read the last message into until it has looked for another one; and the answer of
- * the OCSP responder for good. */
+/* OpenSSL keeps the buffer that it read the last message into until it has looked for
+ * another one; and the answer of the OCSP responder for good. */
 static void
 release(struct tls *t)
 {
@@ -334,7 +338,8 @@ tls_handshake(struct tls *t)
 	begin(t, HELLO_ROOM);
 	do
 		r = SSL_do_handshake(t->ssl);
-	while (r != 1 && SSL_get_error(t->ssl, r) == SSL_ERROR_WANT_READ && look_again(t));
+	while (r != 1 && SSL_get_error(t->ssl, r) == SSL_ERROR_WANT_READ &&
+	       look_again(t));
 	if (r == 1) {
 		t->done = true;
 		release(t);
@@ -351,8 +356,9 @@ tls_handshake(struct tls *t)
 	return t->done && !t->owed ? TLS_DONE : TLS_WANT;
 }
 
-/* A context for sessions at rest: of the same method, and empty. OpenSSL begins anew when a session is taken away from
- * one whose method is not that of its context, which is the one that chooses a version. */
+/* A context for sessions at rest: of the same method, and empty. OpenSSL begins anew when
+ * a session is taken away from one whose method is not that of its context, which is the
+ * one that chooses a version. */
 static SSL_CTX *
 resting(const SSL_METHOD *m)
 {
@@ -377,9 +383,9 @@ resting(const SSL_METHOD *m)
 	return NULL;
 }
 
-/* Only where it is known to be good: TLS 1.2 would go on without encryption (tests/unit/net/test_wire_tls.c looks), and
- * another version of OpenSSL has to be looked at first. Small fragments that were agreed on are written down in the
- * session. */
+/* Only where it is known to be good: TLS 1.2 would go on without encryption
+ * (tests/unit/net/test_wire_tls.c looks), and another version of OpenSSL has to be looked
+ * at first. Small fragments that were agreed on are written down in the session. */
 static bool
 may_rest(const struct tls *t)
 {

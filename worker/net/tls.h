@@ -1,12 +1,14 @@
 /* tls — TLS on a wire (OpenSSL), both sides.
  *
- * A *tls_server* is a listener's side of one generation: certificates by SNI, what clients must show, versions; a
- * *tls_client* an upstream's: whom to believe, what we show. Both are made by each worker from the image, where the
- * load has put the files' bytes (checked once, read with the rights of the master). A `struct tls` is
- * one connection's session; it holds on to what it needs, so that a reload touches no connection.
+ * A *tls_server* is a listener's side of one generation: certificates by SNI, what
+ * clients must show, versions; a *tls_client* an upstream's: whom to believe, what we
+ * show. Both are made by each worker from the image, where the load has put the files'
+ * bytes (checked once, read with the rights of the master). A `struct tls` is one
+ * connection's session; it holds on to what it needs, so that a reload touches no
+ * connection.
  *
- * A session at rest keeps no buffers (SSL_MODE_RELEASE_BUFFERS). Bytes come and go by the wire's socket; what
- * cannot be sent is held by the wire, as without TLS. */
+ * A session at rest keeps no buffers (SSL_MODE_RELEASE_BUFFERS). Bytes come and go by the
+ * wire's socket; what cannot be sent is held by the wire, as without TLS. */
 #ifndef NET_TLS_H
 #define NET_TLS_H
 
@@ -20,7 +22,8 @@ struct tls;
 struct tls_server;
 struct tls_client;
 
-/* Where session tickets are sealed and opened: the same for all workers (shm/tickets.h). */
+/* Where session tickets are sealed and opened: the same for all workers
+ * (shm/tickets.h). */
 struct tls_ticket_key {
 	uint8_t name[16], aes[32], hmac[32];
 };
@@ -63,36 +66,41 @@ struct tls_client_rules {
 	struct tls_file ca;             /* empty: the system's */
 	struct str name;                /* SNI, and to be verified; empty: the target's host */
 	struct tls_file cert, key;      /* ours; empty: none */
-	const struct str *pins;         /* "sha256:" and base64 of the SHA-256 of an SPKI: one must match */
+	const struct str *pins;         /* "sha256:" and base64 of an SPKI's: one must match */
 	size_t npins;
 	int min;
 	bool h1, h2;                    /* for ALPN */
 };
 
-/* NULL with a message in error[256]; the builder has made one to try, so that it does not fail in a worker. `tickets`
- * may be NULL: no resumption by tickets. */
-struct tls_server *tls_server_new(const struct tls_server_rules *, const struct tls_tickets *, char error[static 256]);
+/* NULL with a message in error[256]; the builder has made one to try, so that it does not
+ * fail in a worker. `tickets` may be NULL: no resumption by tickets. */
+struct tls_server *tls_server_new(const struct tls_server_rules *,
+				  const struct tls_tickets *, char error[static 256]);
 struct tls_client *tls_client_new(const struct tls_client_rules *, char error[static 256]);
 void tls_server_free(struct tls_server *);
 void tls_client_free(struct tls_client *);
 
-/* What is wrong with certificates, keys, chains, names, dates: into the diag (E5xx; expiry soon and missing
- * intermediates are warnings). By the builder; `check` calls it too. */
+/* What is wrong with certificates, keys, chains, names, dates: into the diag (E5xx;
+ * expiry soon and missing intermediates are warnings). By the builder; `check` calls it
+ * too. */
 void tls_check(const struct tls_server_rules *, struct arena *, struct diag *);
 void tls_check_client(const struct tls_client_rules *, struct arena *, struct diag *);
 
-/* A session on a connected socket, in the server role. ALPN: what `http` of the listener allows, in its order. */
+/* A session on a connected socket, in the server role. ALPN: what `http` of the listener
+ * allows, in its order. */
 struct tls *tls_accept(struct tls_server *, int fd);
-/* In the client role. `host`: SNI and the name to verify (of the target, unless the configuration gives one); `key`: the
- * target's identity: sessions are kept and used again by it. */
+/* In the client role. `host`: SNI and the name to verify (of the target, unless the
+ * configuration gives one); `key`: the target's identity: sessions are kept and used
+ * again by it. */
 struct tls *tls_connect(struct tls_client *, int fd, struct str host, struct str key);
 /* Sends close_notify if it can, frees; before the socket is closed. NULL does nothing. */
 void tls_free(struct tls *);
-/* Nothing more is sent, not even by tls_free(): the peer is to see that something is missing. */
+/* Nothing more is sent, not even by tls_free(): the peer is to see that something is
+ * missing. */
 void tls_mute(struct tls *);
 
-/* Lets go of what only the handshake needed, in the server role: who the peer is, and what it has agreed on. Done by
- * wire_tls(). */
+/* Lets go of what only the handshake needed, in the server role: who the peer is, and
+ * what it has agreed on. Done by wire_tls(). */
 void tls_rest(struct tls *);
 
 enum tls_state { TLS_DONE, TLS_WANT, TLS_FAILED };
@@ -109,18 +117,20 @@ enum tls_fault tls_fault(const struct tls *);
 struct str tls_alpn(const struct tls *);          /* what was agreed on; empty: nothing */
 struct str tls_error(const struct tls *);       /* in OpenSSL's words; for logs */
 
-/* As recv(2): 0 after close_notify, -1 with errno EAGAIN, EPROTO, or the socket's. A reading that is not filled has found
- * nothing more: neither in the socket nor here. */
+/* As recv(2): 0 after close_notify, -1 with errno EAGAIN, EPROTO, or the socket's. A
+ * reading that is not filled has found nothing more: neither in the socket nor here. */
 ssize_t tls_recv(struct tls *, void *, size_t);
-/* The end was met behind the bytes that tls_recv() has returned: the next reading will say so. */
+/* The end was met behind the bytes that tls_recv() has returned: the next reading will
+ * say so. */
 bool tls_over(const struct tls *);
-/* What the protocol itself has to say (answers to key updates, alerts), found out while reading; it is to be sent at
- * once. Returns how many bytes were put into `out`; 0: nothing, as nearly always. */
+/* What the protocol itself has to say (answers to key updates, alerts), found out while
+ * reading; it is to be sent at once. Returns how many bytes were put into `out`; 0:
+ * nothing, as nearly always. */
 size_t tls_owed(struct tls *, char *out, size_t room);
 /* close_notify, to be sent; 0: it was said already. */
 size_t tls_bye(struct tls *, char *out, size_t room);
-/* Encrypts into `out` (room: tls_room(n)) what of the bytes fits into it: returns how many bytes of `out` are to be sent;
- * all of `bytes` is taken. -1: it failed. */
+/* Encrypts into `out` (room: tls_room(n)) what of the bytes fits into it: returns how
+ * many bytes of `out` are to be sent; all of `bytes` is taken. -1: it failed. */
 size_t tls_room(size_t n);
 ssize_t tls_seal(struct tls *, struct str bytes, char *out, size_t room);
 /* Bytes that were decrypted already and wait in OpenSSL. */
@@ -143,8 +153,8 @@ struct tls_info {
 };
 /* Filled in the arena. Before wire_tls(), which lets go of a server's part of it. */
 void tls_info(const struct tls *, struct arena *, struct tls_info *);
-/* The same of any certificate, in DER (identity: a trusted peer's Client-Cert): fills what is said of the peer's, but
- * `verified`. false: it is none. */
+/* The same of any certificate, in DER (identity: a trusted peer's Client-Cert): fills
+ * what is said of the peer's, but `verified`. false: it is none. */
 bool tls_describe(struct str der, struct arena *, struct tls_info *);
 /* The peer's certificate in DER, and in PEM; empty: none. In the arena. */
 struct str tls_peer_der(const struct tls *, struct arena *);

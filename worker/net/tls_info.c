@@ -161,7 +161,8 @@ name_text(const X509_NAME *name, struct arena *a)
 	return from_bio(b, a);
 }
 
-/* Names that would be taken for more than one, or for the end of a header, are left out. */
+/* Names that would be taken for more than one, or for the end of a header, are left out.
+ */
 static bool
 plain(struct str s)
 {
@@ -188,7 +189,7 @@ name_list(X509 *x, struct arena *a, struct tls_info *info)
 			if (!plain(text))
 				continue;
 		} else if (g->type != GEN_IPADD) {
-			continue;       /* a directory name may say ", DNS:…" */
+			continue; /* a directory name may say ", DNS:…" */
 		}
 		if (g->type == GEN_DNS && !info->dns.len)
 			info->dns = arena_str(a, text);
@@ -241,8 +242,9 @@ tls_alpn(const struct tls *t)
 	unsigned int n;
 
 	SSL_get0_alpn_selected(t->ssl, &alpn, &n);
-	return n == 2 && !memcmp(alpn, "h2", 2) ? STR("h2") :
-	       n == 8 && !memcmp(alpn, "http/1.1", 8) ? STR("http/1.1") : STR_NONE;
+	return n == 2 && !memcmp(alpn, "h2", 2)         ? STR("h2")
+	       : n == 8 && !memcmp(alpn, "http/1.1", 8) ? STR("http/1.1")
+							: STR_NONE;
 }
 
 void
@@ -257,7 +259,8 @@ tls_info(const struct tls *t, struct arena *a, struct tls_info *info)
 	info->cipher = str_of(SSL_get_cipher_name(t->ssl));
 	if (group)
 		info->group = arena_str(a, str_of(SSL_group_to_name(t->ssl, group)));
-	info->sni = arena_str(a, str_of(SSL_get_servername(t->ssl, TLSEXT_NAMETYPE_host_name)));
+	info->sni = arena_str(
+		a, str_of(SSL_get_servername(t->ssl, TLSEXT_NAMETYPE_host_name)));
 	info->alpn = tls_alpn(t);
 	info->resumed = SSL_session_reused(t->ssl);
 	info->verified = peer && checked && SSL_get_verify_result(t->ssl) == X509_V_OK;

@@ -26,8 +26,8 @@ send_out(struct wire *w, struct iovec *v, int n)
 	if (w->error || w->event.fd < 0)
 		return;
 	if (!w->held.len) {
-		sent = n == 1 ? send(w->event.fd, v->iov_base, v->iov_len, MSG_NOSIGNAL) :
-				sendmsg(w->event.fd, &m, MSG_NOSIGNAL);
+		sent = n == 1 ? send(w->event.fd, v->iov_base, v->iov_len, MSG_NOSIGNAL)
+			      : sendmsg(w->event.fd, &m, MSG_NOSIGNAL);
 		if (sent < 0) {
 			if (errno != EAGAIN && errno != EINTR && errno != ENOTCONN) {
 				wire_fail(w, errno);
@@ -377,8 +377,8 @@ bool
 wire_silent(struct wire *w)
 {
 	char byte;
-	ssize_t n = w->tls ? recv_tls(w, &byte, 1) :
-			     recv(w->event.fd, &byte, 1, MSG_PEEK);
+	ssize_t n =
+		w->tls ? recv_tls(w, &byte, 1) : recv(w->event.fd, &byte, 1, MSG_PEEK);
 
 	return n < 0 && errno == EAGAIN;
 }

@@ -31,7 +31,7 @@ tests_unit_net_test_hello_LDADD = $(UNIT_LIBS_net)
 TESTS += tests/unit/net/test_hello
 
 check_PROGRAMS += tests/unit/net/test_tls
-tests_unit_net_test_tls_SOURCES = tests/unit/net/test_tls.c tests/unit/net/certificates.h
+tests_unit_net_test_tls_SOURCES = tests/unit/net/test_tls.c tests/unit/net/certificates.h tests/unit/net/handshake.h
 tests_unit_net_test_tls_LDADD = $(UNIT_LIBS_net)
 TESTS += tests/unit/net/test_tls
 
@@ -44,3 +44,8 @@ check_PROGRAMS += tests/unit/net/test_hello_tls
 tests_unit_net_test_hello_tls_SOURCES = tests/unit/net/test_hello_tls.c tests/unit/net/hello.h tests/unit/net/certificates.h
 tests_unit_net_test_hello_tls_LDADD = $(UNIT_LIBS_net)
 TESTS += tests/unit/net/test_hello_tls
+
+check_PROGRAMS += tests/unit/net/test_certs
+tests_unit_net_test_certs_SOURCES = tests/unit/net/test_certs.c tests/unit/net/certificates.h tests/unit/net/handshake.h
+tests_unit_net_test_certs_LDADD = $(UNIT_LIBS_net)
+TESTS += tests/unit/net/test_certs

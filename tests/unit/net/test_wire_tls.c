@@ -14,15 +14,15 @@
 enum { LARGE = 3 * 1024 * 1024 };
 
 struct end {
-	struct wire wire;               /* first */
+	struct wire wire; /* first */
 	char *got;
-	size_t n, max;                  /* bytes had; most to be read at once, 0: all there is */
+	size_t n, max; /* bytes had; most to be read at once, 0: all there is */
 	bool ended, closed, stopped, readable, hangup;
 	int error, drained, readings;
 };
 
 static struct loop loop;
-static struct end left, right;          /* the server, the client */
+static struct end left, right; /* the server, the client */
 static struct tls_server *server;
 static struct tls_client *client;
 static char text[LARGE];
@@ -102,7 +102,8 @@ begin_with(const char *early)
 		.issuer = &root, .name = "site", .san = "DNS:site.example" });
 	struct tls_pair pair = paper_pair(&site);
 	struct tls_server_rules serve = { .pairs = &pair, .npairs = 1 };
-	struct tls_client_rules ask = { .verify = true, .ca = paper_file(root.pem, "root.pem") };
+	struct tls_client_rules ask = { .verify = true,
+					.ca = paper_file(root.pem, "root.pem") };
 	enum tls_state a = TLS_WANT, b = TLS_WANT;
 	struct tls *here, *there;
 	int fd[2], small = 4096;
@@ -193,7 +194,8 @@ START_TEST(large_ones_arrive_whole)
 	begin();
 	wire_send(&left.wire, STR("head "));
 	for (size_t i = 0; i < LARGE; i += 300 * 1024) {
-		struct str part = { text + i, LARGE - i < 300 * 1024 ? LARGE - i : 300 * 1024 };
+		struct str part = { text + i,
+				    LARGE - i < 300 * 1024 ? LARGE - i : 300 * 1024 };
 
 		wire_send_tail(&left.wire, part, STR_NONE);
 	}

@@ -132,7 +132,8 @@ START_TEST(keys_outlive_the_master)
 }
 END_TEST
 
-/* A key that is half of one and half of another would show in its name: turned often, read all the time. */
+/* A key that is half of one and half of another would show in its name: turned often,
+ * read all the time. */
 START_TEST(no_reader_sees_half_a_turn)
 {
 	uint64_t now = 1000000;
@@ -147,7 +148,8 @@ START_TEST(no_reader_sees_half_a_turn)
 			struct ticket_key a, b;
 
 			tickets_seal(tickets, &a);
-			if (tickets_open_by(tickets, a.name, &b) && memcmp(&a, &b, sizeof(a)))
+			if (tickets_open_by(tickets, a.name, &b) &&
+			    memcmp(&a, &b, sizeof(a)))
 				_exit(1);
 		}
 		_exit(0);
@@ -183,12 +185,9 @@ int
 main(void)
 {
 	const TTest *const tests[] = {
-		keys_open_what_they_have_sealed,
-		keys_are_turned,
-		a_clock_put_back_stops_nothing,
-		keys_outlive_the_master,
-		no_reader_sees_half_a_turn,
-		half_a_turn_is_repaired,
+		keys_open_what_they_have_sealed, keys_are_turned,
+		a_clock_put_back_stops_nothing,  keys_outlive_the_master,
+		no_reader_sees_half_a_turn,      half_a_turn_is_repaired,
 	};
 
 	return unit_run("tickets", tests, sizeof(tests) / sizeof(*tests));
