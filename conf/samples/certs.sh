@@ -6,7 +6,7 @@
 #   ca.pem                the authority of the house: its root
 #   api.pem api.key       api.example.com, *.api.example.com: chain and key (ECDSA); api.ocsp is stapled
 #   api-rsa.pem .key      the same, RSA, for old clients
-#   inside.pem .key       *.internal, localhost, 127.0.0.1, ::1
+#   inside.pem .key       orders.internal, billing.internal and others, localhost, 127.0.0.1, ::1
 #   gateway.pem .key      what the gateway shows to others as a client
 #   partners-ca.pem       whose certificates partners show; partners.crl: those that are revoked
 #   partner.pem .key      a partner; former.pem .key: one that is revoked; both.pem: partner in one file
@@ -96,7 +96,7 @@ issued ca "$work/issuing.key" "/O=House/CN=House Issuing" issuing "$work/issuing
 cp "$work/issuing.pem" "$work/issuing.chain"
 leaf issuing api "/CN=api.example.com" "DNS:api.example.com,DNS:*.api.example.com"
 leaf issuing api-rsa "/CN=api.example.com" "DNS:api.example.com,DNS:*.api.example.com" rsa
-leaf issuing inside "/CN=inside" "DNS:*.internal,DNS:localhost,IP:127.0.0.1,IP:::1"
+leaf issuing inside "/CN=inside" "DNS:orders.internal,DNS:billing.internal,DNS:stock.internal,DNS:search.internal,DNS:localhost,IP:127.0.0.1,IP:::1"
 leaf issuing gateway "/O=House/CN=gateway" "DNS:gateway.internal,URI:spiffe://house.internal/gateway"
 
 root partners-ca "/O=Partners/CN=Partners Root"
