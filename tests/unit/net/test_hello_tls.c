@@ -134,8 +134,8 @@ START_TEST(what_is_no_tls)
 }
 END_TEST
 
-/* A certificate is missing: the client, which has sent much more already, reads the alert and
- * not a reset. */
+/* A certificate is missing: the client, which has sent much more already, reads the alert
+ * and not a reset. */
 START_TEST(the_alert_is_not_lost)
 {
 	static char body[12000], buf[16000];
@@ -159,7 +159,7 @@ START_TEST(the_alert_is_not_lost)
 	ck_assert(n < 0);
 	ck_assert_int_ne(tls_fault(client), TLS_OK);
 	ck_assert_int_ne(tls_fault(client), TLS_CLOSED);
-	/* Behind it is an end, and no reset, by which systems other than this one drop it. */
+	/* Behind it is an end: other systems drop it when there is a reset. */
 	ck_assert_int_eq(recv(t.client, buf, sizeof(buf), 0), 0);
 	end_tls();
 }
