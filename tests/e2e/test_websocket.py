@@ -2,23 +2,14 @@
 import asyncio
 import base64
 import os
-import socket
 import ssl
 import threading
-import time
 
 import pytest
 
-from harness import DEADLINE, Origin, assert_problem, config, make_request, reply, wait_for
+from h2client import H2, h2
+from harness import Origin, assert_problem, config, make_request, reply, wait_for
 from pki import Pki
-
-try:
-    import h2.config
-    import h2.connection
-    import h2.events
-    import h2.settings
-except ImportError:
-    h2 = None
 
 UPGRADE = [("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="), ("Sec-WebSocket-Version", "13")]
 SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
@@ -305,103 +296,6 @@ def test_by_the_websockets_library(gateway, pki, how):
 
 # ---- over HTTP/2: extended CONNECT (RFC 8441)
 
-class H2:
-    """A client of HTTP/2 on one connection; streams are buffers that fill as frames come."""
-
-    def __init__(self, port, context=None):
-        self.sock = socket.create_connection(("127.0.0.1", port), DEADLINE)
-        if context:
-            context.set_alpn_protocols(["h2"])
-            self.sock = context.wrap_socket(self.sock, server_hostname="localhost")
-            assert self.sock.selected_alpn_protocol() == "h2"
-        self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(header_encoding="latin-1", validate_outbound_headers=False))
-        self.h2.initiate_connection()
-        self.heads, self.bodies, self.ended, self.resets, self.greedy = {}, {}, set(), {}, set()
-        self.gone = False
-        self.flush()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc):
-        self.sock.close()
-
-    def flush(self):
-        data = self.h2.data_to_send()
-        if data:
-            self.sock.sendall(data)
-
-    def turn(self):
-        data = self.sock.recv(1 << 18)
-        if not data:
-            self.gone = True
-            return
-        for e in self.h2.receive_data(data):
-            if isinstance(e, h2.events.ResponseReceived):
-                self.heads[e.stream_id] = dict(e.headers)
-            elif isinstance(e, h2.events.DataReceived):
-                self.bodies[e.stream_id] = self.bodies.get(e.stream_id, b"") + e.data
-                if e.stream_id not in self.greedy:
-                    self.h2.acknowledge_received_data(e.flow_controlled_length, e.stream_id)
-                elif e.flow_controlled_length:
-                    self.h2.increment_flow_control_window(e.flow_controlled_length)
-            elif isinstance(e, h2.events.StreamEnded):
-                self.ended.add(e.stream_id)
-            elif isinstance(e, h2.events.StreamReset):
-                self.resets[e.stream_id] = e.error_code
-        self.flush()
-
-    def until(self, ask):
-        end = time.monotonic() + DEADLINE
-        while not ask():
-            assert time.monotonic() < end and not self.gone
-            self.turn()
-
-    def ask(self, headers, end=True):
-        id = self.h2.get_next_available_stream_id()
-        self.h2.send_headers(id, headers, end_stream=end)
-        self.flush()
-        return id
-
-    def get(self, path="/"):
-        id = self.ask([(":method", "GET"), (":scheme", "http"), (":authority", "localhost"), (":path", path)])
-        self.until(lambda: id in self.ended)
-        return self.heads[id], self.bodies.get(id, b"")
-
-    def connect(self, path="/chat", wait=True, headers=()):
-        id = self.ask([(":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "http"), (":path", path), (":authority", "localhost"),
-                       ("sec-websocket-version", "13"), *headers], end=False)
-        if wait:
-            self.until(lambda: id in self.heads or id in self.resets)
-        return id
-
-    def status(self, id):
-        return self.heads[id][":status"]
-
-    def send(self, id, data):
-        while data:
-            n = min(self.h2.local_flow_control_window(id), self.h2.max_outbound_frame_size, len(data))
-            if not n:
-                self.turn()
-                continue
-            self.h2.send_data(id, data[:n])
-            self.flush()
-            data = data[n:]
-
-    def read(self, id, n):
-        self.until(lambda: len(self.bodies.get(id, b"")) >= n)
-        got, self.bodies[id] = self.bodies[id][:n], self.bodies[id][n:]
-        return got
-
-    def end(self, id):
-        self.h2.end_stream(id)
-        self.flush()
-
-    def reset(self, id):
-        self.h2.reset_stream(id)
-        self.flush()
-
-
 WITH_H2 = 'http = [ "h2", "1.1" ];'
 
 
@@ -490,6 +384,17 @@ def test_h2_refused(gateway, origin):
         assert c.get("/ws")[0][":status"] == "403"
 
 
+def test_h2_an_answer_is_no_tunnel(gateway, origin):
+    """An origin that answers as if nothing was asked for: 200 would be taken for the tunnel (RFC 8441)."""
+    pytest.importorskip("h2")
+    g = gateway(config(origin(lambda r: reply(200, b"page")), listener=WITH_H2))
+    with H2(g.port) as c:
+        id = c.connect()
+        assert c.status(id) == "502"
+        c.until(lambda: b"upgrade_failed" in c.bodies.get(id, b""))
+        assert c.get("/")[1] == b"page"
+
+
 def test_h2_leaves(gateway, origin):
     pytest.importorskip("h2")
     o = origin(script=echo)
@@ -520,7 +425,7 @@ def test_h2_idle_tunnel_ends(gateway, origin):
 def test_concurrency_counts_tunnels(gateway, origin):
     """From the upgrade to the end of the tunnel, whatever it came by."""
     pytest.importorskip("h2")
-    g = gateway(config(origin(script=echo), listener=WITH_H2,
+    g = gateway(config(origin(script=echo), listener=WITH_H2, upstream="pool: { idle = 0; };",
                        service='policies = ( { type = "concurrency"; limit = 2; by = "{client.ip}"; } );'))
     with g.client() as first, g.client() as third, H2(g.port) as c:
         assert first.ask("GET", "/", headers=UPGRADE).status == 101

@@ -251,6 +251,10 @@ upstream_head(struct stream *s, bool end)
 		interim(x);
 		return;
 	}
+	if (x->request.upgrade_only && x->response.status < 300) {
+		forward_failed(x, FAULT_UPGRADE_FAILED, 0);
+		return;
+	}
 	x->first_byte = clock_now();
 	forward_note(x, FAULT_NONE, 0, x->response.status);
 	pace_heard(x);

@@ -405,7 +405,7 @@ set_upgrade(struct msg *m, struct arena *a, struct str protocol)
 	struct headers *hs = &m->headers;
 	char *key;
 
-	m->upgrade = true;
+	m->upgrade = m->upgrade_only = true;
 	m->upgrade_to = protocol;
 	if (!str_caseeq(protocol, STR("websocket")))
 		return;
