@@ -58,3 +58,8 @@ FUZZ_TARGETS += tests/fuzz/fuzz_proxyproto
 tests_fuzz_fuzz_proxyproto_SOURCES = tests/fuzz/fuzz_proxyproto.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_proxyproto_LDADD = $(LIBS_net)
 tests_fuzz_fuzz_proxyproto_LDFLAGS = $(LINK_FUZZ)
+
+FUZZ_TARGETS += tests/fuzz/fuzz_vendor
+tests_fuzz_fuzz_vendor_SOURCES = tests/fuzz/fuzz_vendor.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_vendor_LDADD = $(LIBS_exchange)
+tests_fuzz_fuzz_vendor_LDFLAGS = $(LINK_FUZZ)
