@@ -61,7 +61,8 @@ at_end(void)
 	return end;
 }
 
-STACK_OF(X509) * certs_read(struct str pem)
+struct stack_st_X509 *
+certs_read(struct str pem)
 {
 	STACK_OF(X509) *all = sk_X509_new_null();
 	BIO *b = reader(pem);

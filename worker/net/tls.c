@@ -103,16 +103,27 @@ owe(struct tls *t, const char *at, size_t len)
 	chain_append(t->owed, (struct str){ at, len }, OWED_MAX);
 }
 
+static void
+owe_rest(struct tls *t)
+{
+	if (desk.out_len)
+		owe(t, desk.out, desk.out_len);
+	desk.out_len = 0;
+}
+
 static int
 bio_out(BIO *b, const char *at, int len)
 {
+	struct tls *t = desk.tls;
+
 	BIO_clear_retry_flags(b);
-	if (desk.tls->owed || (size_t)len > desk.out_room - desk.out_len) {
-		owe(desk.tls, at, (size_t)len);
+	if (!t->owed && (size_t)len <= desk.out_room - desk.out_len) {
+		memcpy(desk.out + desk.out_len, at, (size_t)len);
+		desk.out_len += (size_t)len;
 		return len;
 	}
-	memcpy(desk.out + desk.out_len, at, (size_t)len);
-	desk.out_len += (size_t)len;
+	owe_rest(t);
+	owe(t, at, (size_t)len);
 	return len;
 }
 
@@ -227,14 +238,6 @@ end(struct tls *t)
 		t->early_len = (uint32_t)n;
 	}
 	desk.tls = NULL;
-}
-
-static void
-owe_rest(struct tls *t)
-{
-	if (desk.out_len)
-		owe(t, desk.out, desk.out_len);
-	desk.out_len = 0;
 }
 
 static void

@@ -3,6 +3,7 @@
 #define TESTS_UNIT_NET_CERTIFICATES_H
 
 #include <check.h>
+#include <openssl/ocsp.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <string.h>
@@ -150,6 +151,30 @@ paper_list(const struct paper *ca, const struct paper *revoked)
 	PEM_write_bio_X509_CRL(b, l);
 	X509_CRL_free(l);
 	return paper_text(b);
+}
+
+/* What an OCSP responder says of one, until `seconds` from now on; DER. */
+static inline struct str
+paper_good(const struct paper *ca, const struct paper *p, long seconds)
+{
+	OCSP_BASICRESP *basic = OCSP_BASICRESP_new();
+	OCSP_CERTID *id = OCSP_cert_to_id(NULL, p->x, ca->x);
+	ASN1_TIME *from = ASN1_TIME_set(NULL, time(NULL) - 3600);
+	ASN1_TIME *to = ASN1_TIME_set(NULL, time(NULL) + seconds);
+	OCSP_RESPONSE *r;
+	unsigned char *der = NULL;
+	int n;
+
+	OCSP_basic_add1_status(basic, id, V_OCSP_CERTSTATUS_GOOD, 0, NULL, from, to);
+	ck_assert_int_gt(OCSP_basic_sign(basic, ca->x, ca->key, EVP_sha256(), NULL, 0), 0);
+	r = OCSP_response_create(OCSP_RESPONSE_STATUS_SUCCESSFUL, basic);
+	n = i2d_OCSP_RESPONSE(r, &der);
+	OCSP_RESPONSE_free(r);
+	OCSP_BASICRESP_free(basic);
+	OCSP_CERTID_free(id);
+	ASN1_TIME_free(from);
+	ASN1_TIME_free(to);
+	return (struct str){ paper_keep(der), (size_t)n };
 }
 
 /* "sha256:…" of its public key. */

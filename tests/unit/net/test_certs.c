@@ -204,6 +204,48 @@ START_TEST(the_revoked_are_refused)
 }
 END_TEST
 
+/* How long the response is that was stapled; 0: none. */
+static long
+stapled(void)
+{
+	SSL_CTX *c = SSL_CTX_new(TLS_client_method());
+	SSL *ssl = SSL_new(c);
+	unsigned char *der = NULL;
+	long n;
+	int r = 0;
+
+	open_both();
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+	SSL_set_tlsext_status_type(ssl, TLSEXT_STATUSTYPE_ocsp);
+	SSL_set_fd(ssl, fds[1]);
+	there = tls_accept(server, fds[0]);
+	for (int i = 0; i < 20 && r != 1; i++) {
+		r = SSL_connect(ssl);
+		tls_handshake(there);
+	}
+	ck_assert_int_eq(r, 1);
+	n = SSL_get_tlsext_status_ocsp_resp(ssl, &der);
+	SSL_free(ssl);
+	SSL_CTX_free(c);
+	tls_free(there);
+	close(fds[0]);
+	close(fds[1]);
+	close_both();
+	return n > 0 ? n : 0;
+}
+
+START_TEST(responses_are_stapled)
+{
+	setup();
+	ck_assert_int_eq(stapled(), 0);
+	pairs[0].ocsp = paper_file(paper_good(&root, &site, 3600), "site.ocsp");
+	ck_assert_int_eq(stapled(), (long)pairs[0].ocsp.bytes.len);
+	/* One that has ended would do harm. */
+	pairs[0].ocsp = paper_file(paper_good(&root, &site, -60), "site.ocsp");
+	ck_assert_int_eq(stapled(), 0);
+}
+END_TEST
+
 /* ---- what check says */
 
 static struct diag diag;
@@ -267,6 +309,14 @@ START_TEST(check_finds_what_is_wrong)
 	pairs[0].cert.bytes = paper_join(site.key_pem, paper_join(site.pem, root.pem));
 	look();
 	ck_assert_int_eq(diag.errors + diag.warnings, 0);
+	pairs[0].ocsp = paper_file(STR("nothing"), "site.ocsp");
+	look();
+	ck_assert_int_eq(finding(DIAG_ERROR), 542);
+	pairs[0].ocsp.bytes = paper_good(&root, &site, -60);
+	look();
+	ck_assert_int_eq(diag.errors, 0);
+	ck_assert_int_eq(finding(DIAG_WARNING), 552);
+	pairs[0].ocsp = (struct tls_file){ 0 };
 	serve.ciphers = STR("NONSENSE");
 	look();
 	ck_assert_int_eq(finding(DIAG_ERROR), 555);
@@ -286,6 +336,7 @@ main(void)
 		kinds_of_keys_stand_side_by_side,
 		clients_show_certificates,
 		the_revoked_are_refused,
+		responses_are_stapled,
 		check_finds_what_is_wrong,
 	};
 

@@ -301,6 +301,37 @@ START_TEST(old_versions_and_ciphers_are_refused)
 }
 END_TEST
 
+/* A long chain, of which the socket takes a part at a time. */
+START_TEST(a_long_flight_gets_through)
+{
+	enum tls_state a = TLS_WANT, b = TLS_WANT;
+	struct str chain;
+	int small = 2048;
+
+	setup();
+	chain = site.pem;
+	for (int i = 0; i < 120; i++)
+		chain = paper_join(chain, root.pem);
+	pairs[0].cert.bytes = chain;
+	open_both();
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+	setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+	there = tls_accept(server, fds[0]);
+	here = tls_connect(asker, fds[1], STR("site.example"), STR("target"));
+	for (int i = 0; i < 200 && (a == TLS_WANT || b == TLS_WANT); i++) {
+		if (b == TLS_WANT)
+			b = tls_handshake(here);
+		if (a == TLS_WANT)
+			a = tls_handshake(there);
+	}
+	ck_assert(a == TLS_DONE && b == TLS_DONE);
+	say(there, fds[0], "whole");
+	hear(here, "whole");
+	part();
+	close_both();
+}
+END_TEST
+
 START_TEST(what_is_no_tls_is_told)
 {
 	setup();
@@ -347,6 +378,7 @@ main(void)
 		sessions_resume_anywhere,
 		a_client_is_known_when_it_resumes,
 		old_versions_and_ciphers_are_refused,
+		a_long_flight_gets_through,
 		what_is_no_tls_is_told,
 		sessions_outlive_what_made_them,
 	};
