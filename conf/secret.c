@@ -265,7 +265,7 @@ file_read(struct conf_load *l, const struct conf_field *r, const struct conf_nod
 		conf_error(l, 228, to->where, "\"%s\" is empty", r->key);
 		return -1;
 	}
-	if (memmem(text.at, text.len, "-----BEGIN", 10))
+	if (memmem(text.at, text.len, "-----BEGIN", 10) || str_starts(text, STR("env:")))
 		return pasted(l, r, n);
 	if (!text.len) {
 		conf_error(l, 540, conf_where(n), "\"%s\" names no file", r->key);

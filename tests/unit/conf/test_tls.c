@@ -210,6 +210,7 @@ static const struct { const char *options; int code;
 	{ "tls: { cert = \"@c.pem\"; key = \"@absent\"; };", 540 },
 	{ "tls: { cert = \"@c.pem\"; key = \"cred:x\"; };", 228 },
 	{ "tls: { cert = \"/tmp\"; key = \"@k.pem\"; };", 540 },
+	{ "tls: { cert = \"@c.pem\"; key = \"env:KEY\"; };", 205 },
 	{ "tls: { cert = \"@both.pem\"; client_cert = \"require\"; };", 241 },
 	{ "tls: { cert = \"@both.pem\"; client_ca = \"@c.pem\"; };", 241 },
 	{ "tls: { cert = \"@both.pem\"; crl = \"@crl.pem\"; };", 241 },
