@@ -153,12 +153,12 @@ h2_stream_release(struct stream *st, enum fault f)
 /* ---- floods */
 
 void
-h2_calm(struct h2 *h)
+h2_condemn(struct h2 *h, uint32_t code)
 {
-	if (h->calmed)
+	if (h->condemned)
 		return;
-	h->calmed = true;
-	nghttp2_session_terminate_session(h->session, NGHTTP2_ENHANCE_YOUR_CALM);
+	h->condemned = true;
+	nghttp2_session_terminate_session(h->session, code);
 }
 
 bool
@@ -177,7 +177,7 @@ h2_spend(struct h2 *h, unsigned n)
 	h->budget -= (int32_t)n * 1000;
 	if (h->budget >= 0 || !h2_server(h))
 		return true;
-	h2_calm(h);
+	h2_condemn(h, NGHTTP2_ENHANCE_YOUR_CALM);
 	return false;
 }
 

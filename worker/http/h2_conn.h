@@ -76,17 +76,19 @@ struct h2 {
 	bool greeted;                   /* the peer's SETTINGS came */
 	bool readable, hangup, eof;
 	bool inside, sending;           /* nghttp2 is at work; it is sending */
-	bool calmed;                    /* GOAWAY ENHANCE_YOUR_CALM */
+	bool condemned;                 /* GOAWAY with an error: nothing more is taken in */
 	bool draining, last_said;       /* first GOAWAY, final one */
 	bool goaway;                    /* the peer's */
 	bool wire_gone;                 /* nothing can be sent any more */
 	bool over;                      /* nothing is received or sent any more: users are told */
 	bool lingering;
 	bool idle_due, room_due, early_due, fault_due;
+	int32_t last_id;                /* server role: the highest that a head came for */
+	int32_t skipped, skipped_to;    /* the last range below it that none came for */
 	uint32_t data_left;             /* payload of the DATA frame that comes in; 0: not known */
 	bool data_end;                  /* … it has END_STREAM */
 	int32_t budget;                 /* of frames that bring nothing, in thousandths */
-	int32_t updates;                /* WINDOW_UPDATEs that what we sent explains */
+	int32_t explained;              /* WINDOW_UPDATEs and PINGs that what was sent explains */
 	uint64_t budget_at;             /* ms */
 	uint64_t idle_since;            /* ms */
 	uint64_t dropped;               /* bytes read while lingering */
@@ -96,7 +98,8 @@ struct h2 {
 
 enum { H2_WINDOW_OPEN = 256 * 1024,     /* a stream's that brings much and is taken off */
        H2_SMALL = 16 * 1024,            /* of a body, in one turn: leaves with those of other streams */
-       H2_EARLY_MAX = H2_WINDOW };
+       H2_EARLY_MAX = H2_WINDOW,
+       H2_EXPLAINED_MAX = 1024 };
 
 static inline struct h2 *
 h2_of(struct stream *s)
@@ -116,6 +119,13 @@ h2_server(const struct h2 *h)
 	return h->conn.role == CONN_SERVER;
 }
 
+static inline void
+h2_explain(struct h2 *h, int32_t n)
+{
+	if (h->explained < H2_EXPLAINED_MAX)
+		h->explained += n;
+}
+
 /* ---- h2.c */
 
 struct h2_stream *h2_stream_new(struct h2 *, int32_t id);
@@ -131,7 +141,8 @@ void h2_fault(struct h2_stream *, enum fault);
 void h2_fault_later(struct h2_stream *, enum fault);
 /* `n` frames came that bring nothing: false, and GOAWAY, when they are too many. */
 bool h2_spend(struct h2 *, unsigned n);
-void h2_calm(struct h2 *);
+/* GOAWAY with that code of HTTP/2; nothing more is taken in. */
+void h2_condemn(struct h2 *, uint32_t code);
 /* The second step of drain. */
 void h2_last_goaway(struct h2 *);
 void h2_drain(struct conn *, uint64_t grace_ms);

@@ -158,7 +158,7 @@ h2_head_line(struct h2 *h, struct str name, struct str value)
 		/* Who goes on and on means no good: a head costs no more decoding than
 		 * this. */
 		if (k->bytes > 4 * h->rules->limits.head + 64 * 1024) {
-			h2_calm(h);
+			h2_condemn(h, NGHTTP2_ENHANCE_YOUR_CALM);
 			return NGHTTP2_ERR_CALLBACK_FAILURE;
 		}
 		return 0;

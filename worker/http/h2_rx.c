@@ -323,7 +323,7 @@ on_frame(nghttp2_session *session, const nghttp2_frame *f, void *user)
 	struct h2_stream *s;
 
 	(void)session;
-	if (h->conn.wire.event.buried || h->calmed)
+	if (h->conn.wire.event.buried || h->condemned)
 		return NGHTTP2_ERR_CALLBACK_FAILURE;
 	switch (f->hd.type) {
 	case NGHTTP2_DATA:
@@ -353,6 +353,24 @@ on_frame(nghttp2_session *session, const nghttp2_frame *f, void *user)
 	return 0;
 }
 
+/* Identifiers grow (RFC 9113 §5.1.1). One that was passed over can not come any more; what
+ * comes for one that was closed may have been under way. */
+static bool
+in_order(struct h2 *h, int32_t id)
+{
+	if (!h2_server(h) || !(id & 1))
+		return true;
+	if (id > h->last_id) {
+		if (id > h->last_id + 2) {
+			h->skipped = h->last_id + 1;
+			h->skipped_to = id - 1;
+		}
+		h->last_id = id;
+		return true;
+	}
+	return id < h->skipped || id > h->skipped_to;
+}
+
 /* What frames cost that bring nothing. */
 static int
 on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, void *user)
@@ -367,21 +385,33 @@ on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, void *user)
 		h->data_end = hd->flags & NGHTTP2_FLAG_END_STREAM;
 		cost = !hd->length && !h->data_end;
 		break;
-	case NGHTTP2_WINDOW_UPDATE:
-		if (h->updates > 0)
-			h->updates--;
-		else
-			cost = 1;
-		break;
 	case NGHTTP2_SETTINGS:
-	case NGHTTP2_PING:
 		cost = !(hd->flags & NGHTTP2_FLAG_ACK);
 		break;
-	case NGHTTP2_HEADERS:
-		/* gRPC opens both windows with each call that it begins. */
-		if (h->updates < 2 * H2_STREAMS)
-			h->updates += 2;
+	case NGHTTP2_PING:
+	case NGHTTP2_WINDOW_UPDATE:
+		/* Who receives much opens windows and measures the way (grpc-go: a PING each
+		 * round trip). */
+		cost = !(hd->type == NGHTTP2_PING && hd->flags & NGHTTP2_FLAG_ACK);
+		if (cost && h->explained > 0) {
+			h->explained--;
+			cost = 0;
+		}
 		break;
+	case NGHTTP2_HEADERS:
+		if (!in_order(h, hd->stream_id)) {
+			h2_condemn(h, NGHTTP2_PROTOCOL_ERROR);
+			return NGHTTP2_ERR_CALLBACK_FAILURE;
+		}
+		/* gRPC opens both windows with each call that it begins. */
+		h2_explain(h, 2);
+		break;
+	case NGHTTP2_PRIORITY:
+		cost = 1;
+		if (hd->stream_id)
+			break;
+		h2_condemn(h, NGHTTP2_PROTOCOL_ERROR);
+		return NGHTTP2_ERR_CALLBACK_FAILURE;
 	default:
 		cost = 1;
 	}
@@ -471,12 +501,8 @@ h2_feed(struct h2 *h, struct str in)
 	}
 	if (n >= 0)
 		return true;
-	if (n == NGHTTP2_ERR_FLOODED)
-		h2_calm(h);
-	else if (!h->calmed)
-		nghttp2_session_terminate_session(h->session,
-						  n == NGHTTP2_ERR_BAD_CLIENT_MAGIC ?
-							  NGHTTP2_PROTOCOL_ERROR :
+	h2_condemn(h, n == NGHTTP2_ERR_FLOODED	       ? NGHTTP2_ENHANCE_YOUR_CALM :
+		      n == NGHTTP2_ERR_BAD_CLIENT_MAGIC ? NGHTTP2_PROTOCOL_ERROR :
 							  NGHTTP2_INTERNAL_ERROR);
 	return false;
 }

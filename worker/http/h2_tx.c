@@ -5,7 +5,7 @@
 #include "worker/http/h2_conn.h"
 
 enum { PSEUDO = 6, SMALL_HEAD = 64, DATE_LEN = 29, FRAME_HEAD = 9,
-       UPDATES_A_FRAME = 4 };           /* WINDOW_UPDATEs that one DATA frame may bring */
+       EXPLAINED_A_FRAME = 4 };         /* WINDOW_UPDATEs and PINGs that one DATA frame may bring */
 
 /* ---- header blocks */
 
@@ -158,14 +158,13 @@ send_data(nghttp2_session *session, nghttp2_frame *f, const uint8_t *head, size_
 		s->now = str_from(s->now, new);
 	}
 	wire_filled(w, FRAME_HEAD + len);
-	h->updates += UPDATES_A_FRAME;
+	h2_explain(h, EXPLAINED_A_FRAME);
 	return 0;
 }
 
 static int
 on_sent(nghttp2_session *session, const nghttp2_frame *f, void *user)
 {
-	struct h2 *h = user;
 	struct h2_stream *s;
 
 	(void)user;
@@ -176,8 +175,6 @@ on_sent(nghttp2_session *session, const nghttp2_frame *f, void *user)
 	if (!s)
 		return 0;
 	s->sent_end = true;
-	if (h->updates < UPDATES_A_FRAME)
-		h->updates += UPDATES_A_FRAME;
 	if (s->reset_after)
 		nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, s->id,
 					  NGHTTP2_NO_ERROR);
