@@ -63,3 +63,8 @@ FUZZ_TARGETS += tests/fuzz/fuzz_vendor
 tests_fuzz_fuzz_vendor_SOURCES = tests/fuzz/fuzz_vendor.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_vendor_LDADD = $(LIBS_exchange)
 tests_fuzz_fuzz_vendor_LDFLAGS = $(LINK_FUZZ)
+
+FUZZ_TARGETS += tests/fuzz/fuzz_clientcert
+tests_fuzz_fuzz_clientcert_SOURCES = tests/fuzz/fuzz_clientcert.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_clientcert_LDADD = $(LIBS_exchange)
+tests_fuzz_fuzz_clientcert_LDFLAGS = $(LINK_FUZZ)

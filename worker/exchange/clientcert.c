@@ -261,6 +261,24 @@ believe(struct exchange *x)
 	}
 }
 
+/* As RFC 2253 §2.4 writes it: no name can pose as more than one. */
+static struct str
+common_name(struct exchange *x, struct str cn)
+{
+	char *to = arena_alloc_aligned(&x->arena, 3 + 2 * cn.len, 1), *at = to;
+
+	at = mempcpy(at, "CN=", 3);
+	for (size_t i = 0; i < cn.len; i++) {
+		bool edge = (cn.at[i] == ' ' && (i == 0 || i + 1 == cn.len)) ||
+			    (cn.at[i] == '#' && i == 0);
+
+		if (edge || strchr(",+\"\\<>;=", cn.at[i]))
+			*at++ = '\\';
+		*at++ = cn.at[i];
+	}
+	return (struct str){ to, (size_t)(at - to) };
+}
+
 /* The PROXY header of a trusted peer: by TLS, perhaps with a certificate. */
 static void
 proxied(struct exchange *x, const struct proxyproto *p)
@@ -271,7 +289,7 @@ proxied(struct exchange *x, const struct proxyproto *p)
 	if (!p->verified || !p->cn.len)
 		return;
 	info = without_client(x, exchange_tls(x));
-	info->subject = arena_printf(&x->arena, "CN=%.*s", STR_ARG(p->cn));
+	info->subject = common_name(x, p->cn);
 	info->verified = true;
 	x->tls = info;
 }

@@ -241,6 +241,21 @@ START_TEST(the_proxy_protocol_says_it_too)
 	found(false, "CN=acme");
 	unit_str_eq(x->scheme, "https");
 	fake_end();
+
+	begin(NULL, CONF_FORWARD_NONE);
+	facts.proxied = true;
+	facts.proxy = (struct proxyproto){ .tls = true, .verified = true,
+					   .cn = STR(" a,O=\"b\" ") };
+	found(false, "CN=\\ a\\,O\\=\\\"b\\\"\\ ");
+	fake_end();
+
+	/* No certificate, or none that was good. */
+	begin(NULL, CONF_FORWARD_NONE);
+	facts.proxied = true;
+	facts.proxy = (struct proxyproto){ .tls = true, .cn = { "acme", 4 } };
+	found(false, "");
+	unit_str_eq(x->scheme, "https");
+	fake_end();
 }
 END_TEST
 
