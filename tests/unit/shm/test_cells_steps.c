@@ -32,7 +32,7 @@ static void
 setup(void)
 {
 	cells = aligned_alloc(64, sizeof(*cells));
-	memset(cells, 0, sizeof(cells->set[0]) + 64);
+	memset(cells, 0, offsetof(struct cells, set[1]));
 	memset(&note, 0, sizeof(note));
 }
 

@@ -35,7 +35,7 @@ static void
 setup(void)
 {
 	quotas = aligned_alloc(64, sizeof(*quotas));
-	memset(quotas, 0, sizeof(quotas->set[0]) + 64);
+	memset(quotas, 0, offsetof(struct quotas, set[1]));
 	memset(&note, 0, sizeof(note));
 }
 
