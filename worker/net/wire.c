@@ -106,8 +106,13 @@ send_owed(struct wire *w)
 {
 	size_t n;
 
-	while ((n = tls_owed(w->tls, w->loop->out.sealed, WIRE_SEALED)))
+	while ((n = tls_owed(w->tls, w->loop->out.sealed, WIRE_SEALED))) {
 		send_sealed(w, n);
+		/* Who asks for new keys all the time and takes no answer is no client. */
+		w->owed = w->held.len ? w->owed + (uint32_t)n : 0;
+		if (w->owed > WIRE_OWED_MAX && !w->error)
+			wire_fail(w, EPROTO);
+	}
 }
 
 void

@@ -17,7 +17,8 @@ enum {
 	OUTBOX = 64 * 1024,
 	OUTBOX_COPY = 4096,
 	WIRE_HELD_MAX = 4 * 1024 * 1024,
-	WIRE_SEALED = 144 * 1024        /* ciphertext in one send */
+	WIRE_SEALED = 144 * 1024,       /* ciphertext in one send */
+	WIRE_OWED_MAX = 16 * 1024       /* answers of TLS itself that are held */
 };
 
 /* WIRE_HELD_MAX is never reached: credit lets two heads (a MiB each, at most) and one
@@ -50,6 +51,7 @@ struct wire {
 	bool shut;                      /* done */
 	uint64_t sent;                  /* bytes that the kernel took, ever */
 	struct tls *tls;                /* NULL: none. Ours from wire_tls() on */
+	uint32_t owed;                  /* of what is held, answers of TLS itself */
 	uint32_t again;                 /* EPOLL* bits for the next turn, besides the socket's */
 };
 

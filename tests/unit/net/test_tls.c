@@ -235,6 +235,43 @@ START_TEST(sessions_resume_anywhere)
 }
 END_TEST
 
+START_TEST(sessions_of_tls_12_resume)
+{
+	SSL_CTX *c = SSL_CTX_new(TLS_client_method());
+	SSL_SESSION *session = NULL;
+
+	setup();
+	open_both();
+	SSL_CTX_set_max_proto_version(c, TLS1_2_VERSION);
+	for (int i = 0; i < 3; i++) {
+		SSL *ssl = SSL_new(c);
+		int r = 0;
+
+		ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds),
+				 0);
+		if (session)
+			SSL_set_session(ssl, session);
+		SSL_set_fd(ssl, fds[1]);
+		there = tls_accept(server, fds[0]);
+		for (int k = 0; k < 20 && r != 1; k++) {
+			r = SSL_connect(ssl);
+			tls_handshake(there);
+		}
+		ck_assert_int_eq(r, 1);
+		ck_assert_int_eq(SSL_session_reused(ssl), i > 0);
+		SSL_SESSION_free(session);
+		session = SSL_get1_session(ssl);
+		SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN);
+		SSL_free(ssl);
+		here = NULL;
+		part();
+	}
+	SSL_SESSION_free(session);
+	SSL_CTX_free(c);
+	close_both();
+}
+END_TEST
+
 START_TEST(a_client_is_known_when_it_resumes)
 {
 	setup();
@@ -376,6 +413,7 @@ main(void)
 		a_wrong_server_is_refused,
 		pins_are_held_to,
 		sessions_resume_anywhere,
+		sessions_of_tls_12_resume,
 		a_client_is_known_when_it_resumes,
 		old_versions_and_ciphers_are_refused,
 		a_long_flight_gets_through,

@@ -414,6 +414,25 @@ START_TEST(new_keys_are_answered)
 }
 END_TEST
 
+/* Asks for new keys without end, and takes none of the answers. */
+START_TEST(answers_do_not_pile_up)
+{
+	begin_openssl(TLS1_3_VERSION);
+	left.stopped = true;
+	wire_send(&left.wire, (struct str){ text, 1024 * 1024 });
+	turns(2);
+	ck_assert_uint_gt(left.wire.held.len, 0);
+	left.stopped = false;
+	for (int i = 0; i < 2000 && !left.error; i++) {
+		SSL_key_update(ssl, SSL_KEY_UPDATE_REQUESTED);
+		SSL_do_handshake(ssl);
+		turns(1);
+	}
+	ck_assert_int_eq(left.error, EPROTO);
+	finish_openssl();
+}
+END_TEST
+
 /* TLS 1.2 wants to begin anew, and is told no. */
 START_TEST(nothing_begins_anew)
 {
@@ -470,6 +489,7 @@ main(void)
 		rubbish_is_an_error,
 		silence_is_told_from_the_end,
 		new_keys_are_answered,
+		answers_do_not_pile_up,
 		nothing_begins_anew,
 		nothing_is_sent_in_the_clear,
 	};
