@@ -11,10 +11,14 @@
  * unread: both are looked after this often while something is asked. */
 enum { TICK_MS = 100, TRY_MS = 2000, TRIES = 2 };
 
+/* What the system says of its name servers is read again after this time. */
+enum { SETTINGS_MS = 60000 };
+
 struct dns {
 	struct loop *loop;
 	ares_channel channel;
 	bool begun;
+	uint64_t stale;                 /* ms; from when on the settings are read again */
 	struct list sockets;
 	struct timer timer;
 	unsigned lookups;
@@ -113,6 +117,7 @@ on_timer(struct timer *t)
 	arm(d);
 }
 
+/* For one more question, which is counted already. */
 static bool
 begin(struct dns *d)
 {
@@ -123,11 +128,13 @@ begin(struct dns *d)
 		.tries = TRIES,
 	};
 
-	if (!d->begun)
-		d->begun = ares_library_init(ARES_LIB_INIT_ALL) == ARES_SUCCESS &&
-			   ares_init_options(&d->channel, &o, ARES_OPT_SOCK_STATE_CB |
-					     ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES) ==
-				   ARES_SUCCESS;
+	if (d->begun && (d->lookups > 1 || clock_ms() < d->stale))
+		return true;
+	if (d->begun)
+		ares_destroy(d->channel);
+	d->stale = clock_ms() + SETTINGS_MS;
+	d->begun = ares_init_options(&d->channel, &o, ARES_OPT_SOCK_STATE_CB |
+				     ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES) == ARES_SUCCESS;
 	return d->begun;
 }
 
