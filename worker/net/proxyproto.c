@@ -1,6 +1,7 @@
 #include "worker/net/proxyproto.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <netinet/in.h>
 
 enum {
@@ -333,6 +334,7 @@ v2_parse(struct str in, struct arena *a, struct proxyproto *p)
 	if (p->local)
 		return (long)len;
 	header = arena_str(a, str_first(in, len));
+	assert(header.at && header.len == len);
 	took = v2_addresses(header.at + V2_HEAD, len - V2_HEAD, family, p);
 	if (took < 0 || !take_tlvs(p, header, V2_HEAD + (size_t)took, a))
 		return -1;
@@ -462,7 +464,7 @@ put_addresses(char *at, const struct proxyproto *p)
 static size_t
 v2_put(char *to, const struct proxyproto *p)
 {
-	const char *end = to + PROXYPROTO_MAX - TLV_HEAD - 4;
+	const char *end = to + (PROXYPROTO_MAX - TLV_HEAD - 4);
 	char *at = put_bytes(to, v2_mark, sizeof(v2_mark) - 1) + 4;
 	uint32_t crc;
 
