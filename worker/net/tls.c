@@ -566,10 +566,3 @@ tls_free(struct tls *t)
 	free(t->words);
 	free(t);
 }
-
-bool
-tls_in_kernel(const struct tls *t)
-{
-	(void)t;
-	return false;
-}

@@ -160,7 +160,4 @@ bool tls_describe(struct str der, struct arena *, struct tls_info *);
 struct str tls_peer_der(const struct tls *, struct arena *);
 struct str tls_peer_pem(const struct tls *, struct arena *);
 
-/* kTLS: the kernel does it from now on (both ways): relay is possible. */
-bool tls_in_kernel(const struct tls *);
-
 #endif

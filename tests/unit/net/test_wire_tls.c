@@ -240,6 +240,47 @@ START_TEST(small_readings_lose_nothing)
 }
 END_TEST
 
+/* Pieces of any size, both ways, to readers of any appetite. */
+START_TEST(nothing_is_lost_or_turned_round)
+{
+	static const size_t appetite[] = { 0, 1, 100, 5000, 16384, 20000 };
+	struct end *ends[2] = { &left, &right };
+	size_t given[2] = { 0, 0 };
+
+	begin();
+	srand(1);
+	for (int i = 0; i < 20000; i++) {
+		int k = rand() % 2;
+		struct end *e = ends[k];
+		size_t n = (size_t)rand() % (rand() % 20 ? 300 : 100000);
+
+		if (given[k] + n <= LARGE && !e->wire.held.len) {
+			wire_send_tail(&e->wire, (struct str){ text + given[k], n },
+				       STR_NONE);
+			given[k] += n;
+		}
+		e->max = appetite[rand() % 6];
+		e->stopped = rand() % 4 == 0;
+		if (!e->stopped && e->readable)
+			loop_ready(&loop, &e->wire.event);
+		if (rand() % 3 == 0)
+			turns(1);
+	}
+	for (int k = 0; k < 2; k++) {
+		ends[k]->max = 0;
+		ends[k]->stopped = false;
+		loop_ready(&loop, &ends[k]->wire.event);
+	}
+	turns(2000);
+	for (int k = 0; k < 2; k++) {
+		ck_assert_uint_gt(given[k], 100000);
+		ck_assert_uint_eq(ends[1 - k]->n, given[k]);
+		ck_assert_int_eq(memcmp(ends[1 - k]->got, text, given[k]), 0);
+	}
+	finish();
+}
+END_TEST
+
 START_TEST(what_came_with_the_handshake_is_an_event)
 {
 	begin_with("GET / HTTP/1.1\r\n\r\n");
@@ -481,6 +522,7 @@ main(void)
 		small_pieces_are_one_record,
 		large_ones_arrive_whole,
 		small_readings_lose_nothing,
+		nothing_is_lost_or_turned_round,
 		what_came_with_the_handshake_is_an_event,
 		the_end_is_said_both_ways,
 		the_end_without_a_hangup_is_noticed,
