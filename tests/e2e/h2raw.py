@@ -98,7 +98,7 @@ class Peer:
         return self.send(frame(*args, **kw))
 
     def head(self, stream, headers=(), end=True, more=None, **kw):
-        block = plain(pseudo(**kw) + list(headers) if more is None else more)
+        block = more or plain(pseudo(**kw) + list(headers))
         self.frame(HEADERS, END_HEADERS | (END_STREAM if end else 0), stream, block)
 
     # receiving

@@ -132,6 +132,8 @@ h2_stream_release(struct stream *st, enum fault f)
 
 	if (!s->active)
 		return;
+	if (f && s->tx == H2_TX_BODY && !s->closed)
+		h2_pump(h);             /* what there was before it was cut */
 	s->active = false;
 	h->nactive--;
 	list_remove(&s->wait);
