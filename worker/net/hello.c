@@ -10,7 +10,8 @@
 #include "base/rand.h"
 
 enum {
-	FACTS_HOME = 256,               /* bytes that need no block of the arena's */
+	FACTS_HOME = 128,               /* bytes that need no block of the arena's */
+	FACTS_HOME_PROXY = 512,
 	FACTS_MAX = 256 * 1024,
 	LINGER_MS = 1000,
 	LINGER_BYTES = 64 * 1024,
@@ -46,13 +47,14 @@ static struct hello_facts *
 facts_of(struct hello *h)
 {
 	struct hello_facts *f = h->facts;
+	size_t home = h->proxy ? FACTS_HOME_PROXY : FACTS_HOME;
 
 	if (f)
 		return f;
-	f = calloc(1, sizeof(*f) + FACTS_HOME);
+	f = calloc(1, sizeof(*f) + home);
 	if (!f)
 		abort();
-	arena_init(&f->arena, f + 1, FACTS_HOME, FACTS_MAX);
+	arena_init(&f->arena, f + 1, home, FACTS_MAX);
 	f->socket_peer = h->peer;
 	h->facts = f;
 	return f;

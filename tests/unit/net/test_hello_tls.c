@@ -67,6 +67,8 @@ choose(bool h2)
 	unit_str_eq(t.facts->tls.sni, "a.example");
 	unit_str_eq(t.facts->tls.version, "TLSv1.3");
 	ck_assert(!t.facts->proxied && !t.facts->peer_der.len);
+	/* An idle connection owns no block of an arena. */
+	ck_assert_uint_eq(t.facts->arena.used, 0);
 	end_tls();
 }
 
