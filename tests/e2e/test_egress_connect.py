@@ -198,6 +198,16 @@ def test_policies_of_the_gateway_hold(gateway, echo):
     assert any(s.startswith("CONNECT %s 429 rate_limited" % target) for s in lines), lines
 
 
+def test_why_says_where_it_was_to_lead(gateway):
+    g = proxy(gateway, ["127.0.0.1:1"])
+    with g.client() as c:
+        c.send("CONNECT api.example.com:443 HTTP/1.1\r\nHost: api.example.com:443\r\n\r\n")
+        r = c.response()
+    wait_for(lambda: g.counter("requests_total") == 1)
+    said = g.cli("why", r.json()["request_id"])
+    assert "CONNECT api.example.com:443 " in said and "connect_denied" in said, said
+
+
 def test_a_reload_leaves_tunnels_alone(gateway, echo):
     target = "127.0.0.1:%d" % echo.port
     g = proxy(gateway, [target])

@@ -169,6 +169,15 @@ def test_a_rate_of_our_own(gateway, origin):
     assert int(r[1].get("retry-after")) in range(50, 61)
 
 
+def test_why_another_attempt_was_needed_is_said(gateway, origin):
+    o = origin()
+    o.stop_listening()
+    g = start(gateway, o, 'rate = "1/min"; wait = "0s";', upstream='retry: { attempts = 1; on = [ "connect" ]; };')
+    with g.client() as c:
+        assert_problem(c.get("/x"), 502, "connect_refused")
+        assert_problem(c.get("/x"), 503, "upstream_paced")
+
+
 def test_not_learned_where_it_is_not_wanted(gateway, origin):
     o = origin(lambda r: reply(503, b"", [("Retry-After", "30"), ("RateLimit", '"x";r=0;t=30')]))
     g = start(gateway, o, 'learn = false; rate = "1000/s";')

@@ -188,6 +188,20 @@ note_place(struct record *r, const struct exchange *x)
 	}
 }
 
+/* What stands behind the host: of CONNECT the port. */
+static struct str
+path_of(const struct exchange *x)
+{
+	struct str path = x->path.len ? x->path : x->request.path;
+	size_t n = path.len;
+
+	if (x->request.method != METHOD_CONNECT)
+		return path;
+	while (n && path.at[n - 1] != ':')
+		n--;
+	return str_from(path, n ? n - 1 : 0);
+}
+
 static void
 write_record(struct exchange *x, uint64_t us)
 {
@@ -195,7 +209,7 @@ write_record(struct exchange *x, uint64_t us)
 	struct record_texts t = {
 		.method = x->request.method_text,
 		.host = x->host.len ? x->host : x->request.host,
-		.path = x->path.len ? x->path : x->request.path,
+		.path = path_of(x),
 		.client = exchange_client_ip(x),
 		.id = x->id_made ? STR_NONE : x->id_text,
 		.key = x->key_id,

@@ -46,10 +46,20 @@ own_rate(struct exchange *x, uint64_t now, uint64_t *retry)
 	return x->pace.slot > now ? x->pace.slot - now : 0;
 }
 
+/* Another attempt that comes too early: what is said is why there had to be one. */
 static enum step
 refuse(struct exchange *x, uint64_t retry)
 {
+	const struct record *r = &x->record;
+	enum fault before = FAULT_NONE;
+
 	x->worker->page->count[METRIC_PACE_REFUSED]++;
+	if (r->attempts)
+		before = (enum fault)r->attempt[r->attempts - 1].fault;
+	if (before) {
+		exchange_answer(x, before);
+		return STEP_ANSWER;
+	}
 	exchange_answer_later(x, FAULT_UPSTREAM_PACED,
 			      (retry + SECOND_NS - 1) / SECOND_NS);
 	return STEP_ANSWER;
