@@ -1,5 +1,6 @@
-/* vendor — what external services answer: limits in header lines, a token in JSON. Whatever
- * the bytes are, nobody is held back for ever, and a token is one line of printable text. */
+/* vendor — what external services answer: limits in header lines, a token in JSON.
+ * Whatever the bytes are, nobody is held back for ever, and a token is one line of
+ * printable text. */
 #include <stdint.h>
 #include <stdlib.h>
 

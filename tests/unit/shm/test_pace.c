@@ -1,5 +1,7 @@
 #include "shm/pace.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include "tests/unit/unit.h"
@@ -173,6 +175,37 @@ START_TEST(a_vendor_that_says_nothing_any_more)
 }
 END_TEST
 
+enum { THREADS = 4, LEFT = 20000 };
+
+static void *
+take_all(void *count)
+{
+	uint64_t mine;
+
+	while (pace_take(row, 1000 * S, &mine) == 0)
+		++*(uint64_t *)count;
+	return NULL;
+}
+
+START_TEST(workers_share_what_is_left)
+{
+	pthread_t thread[THREADS];
+	uint64_t taken[THREADS] = { 0 }, sum = 0;
+
+	begin();
+	take();
+	says(1, LEFT, 10, LEFT);
+	for (int i = 0; i < THREADS; i++)
+		ck_assert_int_eq(pthread_create(&thread[i], NULL, take_all, &taken[i]), 0);
+	for (int i = 0; i < THREADS; i++) {
+		pthread_join(thread[i], NULL);
+		sum += taken[i];
+	}
+	ck_assert_uint_eq(sum, LEFT);
+	ck_assert_uint_eq(atomic_load(&row->sent), LEFT + 1);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -187,6 +220,7 @@ main(void)
 		seconds_are_rounded,
 		blocked_is_blocked,
 		a_vendor_that_says_nothing_any_more,
+		workers_share_what_is_left,
 	};
 
 	return unit_run("shm/pace", tests, sizeof tests / sizeof *tests);
