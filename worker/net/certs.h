@@ -142,6 +142,8 @@ enum tls_over { TLS_GOES_ON, TLS_ENDED, TLS_BROKEN };
 
 struct tls *tls_current(void);
 
+/* Says why it failed, if that is not known yet. */
+void tls_fail(struct tls *, enum tls_fault, const char *words);
 /* Finds out why it failed, from OpenSSL's errors (`error`: of the socket, or 0). */
 void tls_blame(struct tls *, int error);
 

@@ -184,7 +184,7 @@ tls_connect(struct tls_client *c, int fd, struct str host, struct str key)
 	tls_client_hold(c);
 	SSL_set_connect_state(t->ssl);
 	if (client_expect(c, t->ssl, host) < 0) {
-		t->fault = TLS_HOSTNAME;
+		tls_fail(t, TLS_HOSTNAME, "the target has no name to be verified");
 		return t;
 	}
 	t->slot = (int16_t)client_slot(c, host, key);
@@ -319,10 +319,8 @@ still_good(const struct tls *t)
 }
 
 static enum tls_state
-failed(struct tls *t, enum tls_fault fault)
+failed(struct tls *t)
 {
-	if (!t->fault)
-		t->fault = (uint8_t)fault;
 	t->over = TLS_BROKEN;
 	return TLS_FAILED;
 }
@@ -332,10 +330,10 @@ tls_handshake(struct tls *t)
 {
 	int r;
 
+	if (t->owed && !t->fault && send_owed(t) < 0)
+		tls_blame(t, errno);
 	if (t->over == TLS_BROKEN || t->fault)
-		return failed(t, TLS_OTHER);
-	if (t->owed && send_owed(t) < 0)
-		return failed(t, TLS_CLOSED);
+		return failed(t);
 	if (t->done)
 		return t->owed ? TLS_WANT : TLS_DONE;
 	begin(t, HELLO_ROOM);
@@ -349,13 +347,13 @@ tls_handshake(struct tls *t)
 	} else if (SSL_get_error(t->ssl, r) != SSL_ERROR_WANT_READ) {
 		tls_blame(t, 0);
 	}
-	if (send_desk(t) < 0 && !t->fault)
-		t->fault = TLS_CLOSED;
+	if (send_desk(t) < 0)
+		tls_blame(t, errno);
 	end(t);
 	if (t->done && !still_good(t))
-		t->fault = TLS_EXPIRED;
+		tls_fail(t, TLS_EXPIRED, "the certificate of the ticket has expired");
 	if (t->fault)
-		return failed(t, TLS_OTHER);
+		return failed(t);
 	return t->done && !t->owed ? TLS_DONE : TLS_WANT;
 }
 

@@ -81,10 +81,14 @@ of_reason(int reason)
 	}
 }
 
-static void
-say(struct tls *t, const char *words)
+void
+tls_fail(struct tls *t, enum tls_fault fault, const char *words)
 {
-	if (!t->words && !(t->words = strdup(words)))
+	if (t->fault)
+		return;
+	t->fault = (uint8_t)fault;
+	t->words = strdup(words);
+	if (!t->words)
 		abort();
 }
 
@@ -98,21 +102,18 @@ tls_blame(struct tls *t, int error)
 	if (t->fault)
 		return;
 	if (error) {
-		t->fault = TLS_CLOSED;
-		say(t, strerror(error));
+		tls_fail(t, TLS_CLOSED, strerror(error));
 	} else if (ERR_GET_LIB(e) == ERR_LIB_SSL &&
 		   ERR_GET_REASON(e) == SSL_R_CERTIFICATE_VERIFY_FAILED) {
-		t->fault = (uint8_t)of_certificate(result);
-		say(t, X509_verify_cert_error_string(result));
+		tls_fail(t, of_certificate(result),
+			 X509_verify_cert_error_string(result));
 	} else if (ERR_GET_LIB(e) == ERR_LIB_SSL) {
-		t->fault = (uint8_t)of_reason(ERR_GET_REASON(e));
-		say(t, certs_error(words, sizeof(words)));
+		tls_fail(t, of_reason(ERR_GET_REASON(e)),
+			 certs_error(words, sizeof(words)));
 	} else if (!e) {
-		t->fault = TLS_CLOSED;
-		say(t, "closed by the peer");
+		tls_fail(t, TLS_CLOSED, "closed by the peer");
 	} else {
-		t->fault = TLS_OTHER;
-		say(t, certs_error(words, sizeof(words)));
+		tls_fail(t, TLS_OTHER, certs_error(words, sizeof(words)));
 	}
 	ERR_clear_error();
 }
