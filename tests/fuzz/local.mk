@@ -68,3 +68,8 @@ FUZZ_TARGETS += tests/fuzz/fuzz_clientcert
 tests_fuzz_fuzz_clientcert_SOURCES = tests/fuzz/fuzz_clientcert.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_clientcert_LDADD = $(LIBS_exchange)
 tests_fuzz_fuzz_clientcert_LDFLAGS = $(LINK_FUZZ)
+
+FUZZ_TARGETS += tests/fuzz/fuzz_h2
+tests_fuzz_fuzz_h2_SOURCES = tests/fuzz/fuzz_h2.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_h2_LDADD = $(LIBS_http)
+tests_fuzz_fuzz_h2_LDFLAGS = $(LINK_FUZZ)

@@ -9,6 +9,9 @@
  * must agree with :authority; connection-specific lines, upper case, control characters are refused; content-length must
  * equal what DATA brings. Heads go through the same limits as those of h1 (h1_limits).
  *
+ * Upgrade: websocket and extended CONNECT (RFC 8441) are shown as each other. To send one the peer's SETTINGS must be
+ * there: until then the head (send_head()) is kept by reference.
+ *
  * Against floods (stated, tested): what a connection may cost is bounded by H2_STREAMS streams, one head of
  * rules->limits.head at a time, windows of H2_WINDOW, and a budget of frames that bring nothing
  * (H2_IDLE_FRAMES a second: SETTINGS, PING, PRIORITY, empty DATA, resets by the peer); above it GOAWAY
