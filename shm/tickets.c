@@ -38,7 +38,7 @@ put(struct tickets *t, int at, const struct ticket_key *k)
 static void
 get(const struct tickets *t, int at, struct ticket_key *k)
 {
-	uint64_t words[WORDS];
+	uint64_t words[WORDS] = { 0 };
 
 	for (int i = 0; i < WORDS; i++) {
 		SHM_STEP();
