@@ -65,13 +65,20 @@ finish(struct worker *w, int status)
 	w->loop.stop = true;
 }
 
+/* Handshakes under way are clients, too. */
+static bool
+all_gone(const struct worker *w)
+{
+	return !w->nconns && list_empty(&w->hellos);
+}
+
 static void
 drain_on(struct worker *w)
 {
 	if (w->drain_by && clock_ms() >= w->drain_by) {
 		serve_cut(w);
 		finish(w, 0);
-	} else if (!w->nconns) {
+	} else if (all_gone(w)) {
 		finish(w, 0);
 	}
 }
@@ -95,7 +102,7 @@ after_turn(struct loop *l)
 {
 	struct worker *w = (struct worker *)l;
 
-	if (w->draining && !w->nconns)
+	if (w->draining && all_gone(w))
 		finish(w, 0);
 }
 

@@ -12,6 +12,7 @@ import pytest
 
 from harness import DEADLINE, Client, config, free_port, make_request, wait_for
 from test_listeners import UnixClient, has_ipv6, on
+from test_upgrade import gone, replace, upgradable, upgrade
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 LOG = 'policies = ( { type = "access-log"; path = "@DIR@/access.log"; } );'
@@ -440,3 +441,51 @@ def test_out_and_in(gateway, origin):
         with Client(outer.port, source="127.0.0.7") as c:
             assert c.get("/a").body == b"GET /a"
         assert seen(o) == "127.0.0.7"
+
+
+def test_handshake_under_way(gateway, origin, certificate):
+    """Who is in the middle of a handshake when a worker drains is served: an upgrade fails no request."""
+    o = origin()
+    g = upgradable(gateway, config(o, listener=tls_listener(certificate), gateway='drain = "10s";'))
+    g.stable = False
+    c = g.client()
+    c.send(b"\x16")                     # the first byte of a ClientHello
+    wait_for(lambda: True)
+    context = ssl.create_default_context(cafile=str(certificate / "cert.pem"))
+    a, b = ssl.MemoryBIO(), ssl.MemoryBIO()
+    s = context.wrap_bio(a, b, server_hostname="test.example")
+    try:
+        s.do_handshake()
+    except ssl.SSLWantReadError:
+        pass
+    hello = b.read()
+    time.sleep(0.2)
+    replace(g)
+    old, _ = upgrade(g)
+    time.sleep(1)
+    c.send(hello[1:])
+    while True:
+        try:
+            s.do_handshake()
+            break
+        except ssl.SSLWantReadError:
+            if b.pending:
+                c.send(b.read())
+            data = c.sock.recv(65536)
+            assert data, "cut"
+            a.write(data)
+    s.write(make_request("GET", "/a"))
+    c.send(b.read())
+    while True:
+        data = c.sock.recv(65536)
+        assert data
+        a.write(data)
+        try:
+            got = s.read(4096)
+            break
+        except ssl.SSLWantReadError:
+            pass
+    assert got.startswith(b"HTTP/1.1 200"), got
+    assert b"connection: close" in got.lower()
+    c.close()
+    wait_for(lambda: gone(g, old), "the end of the old master", timeout=30)

@@ -69,10 +69,10 @@ struct stream {
 
 /* Gives the stream a user, the arena for heads and the place for the next one. */
 static inline void
-stream_attach(struct stream *s, const struct stream_user *user, void *owner, struct arena *arena, struct msg *msg)
+stream_attach(struct stream *s, const struct stream_user *by, void *whose, struct arena *arena, struct msg *msg)
 {
-	s->user = user;
-	s->owner = owner;
+	s->user = by;
+	s->owner = whose;
 	s->arena = arena;
 	s->msg = msg;
 	s->ops->attach(s);
