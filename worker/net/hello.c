@@ -12,6 +12,7 @@
 enum {
 	FACTS_HOME = 128,               /* bytes that need no block of the arena's */
 	FACTS_HOME_PROXY = 512,
+	HANDSHAKES_A_TURN = 8,
 	FACTS_MAX = 256 * 1024,
 	LINGER_MS = 1000,
 	LINGER_BYTES = 64 * 1024,
@@ -321,6 +322,13 @@ step_tls(struct hello *h)
 		return NEXT;
 	if (!gate_enter(h))
 		return fail(h, HELLO_TOO_MANY, STR("too many handshakes"));
+	/* Each takes as long as a dozen requests: who is served already is not to wait for
+	 * all who come. */
+	if (h->loop->handshakes >= HANDSHAKES_A_TURN) {
+		loop_ready(h->loop, &h->event);
+		return WAIT;
+	}
+	h->loop->handshakes++;
 	switch (tls_handshake(h->tls)) {
 	case TLS_WANT:
 		return WAIT;
@@ -405,6 +413,11 @@ hello_turn(struct event *s, uint32_t events)
 
 	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
 		h->gone = true;
+	/* Behind those that wait for their turn. */
+	if (events && h->step == STEP_TLS && h->tls && h->loop->ready) {
+		loop_ready(h->loop, s);
+		return;
+	}
 	while (steps[h->step](h) == NEXT)
 		h->step++;
 }

@@ -152,6 +152,7 @@ loop_turn(struct loop *l, int wait_ms)
 	n = epoll_wait(l->epoll, e, LOOP_EVENTS, wait_ms);
 	clock_update();
 	began = clock_now();
+	l->handshakes = 0;
 	for (int i = 0; i < n; i++) {
 		struct event *s = e[i].data.ptr;
 

@@ -52,6 +52,7 @@ struct loop {
 	char *rbuf;                     /* LOOP_RBUF bytes: for whoever reads, until its turn ends */
 	struct outbox out;
 	struct pipe *pipes;             /* those at rest; pipe.h */
+	uint32_t handshakes;            /* steps of TLS handshakes made in this turn */
 	void (*after)(struct loop *);   /* at the end of every turn; may be NULL */
 	uint64_t busy_us, lag_us;       /* working time, longest turn since last cleared */
 	void *user;

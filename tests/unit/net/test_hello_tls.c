@@ -244,6 +244,57 @@ START_TEST(handshakes_a_second)
 }
 END_TEST
 
+static int
+answered(const int *fd, int n)
+{
+	char byte;
+	int yes = 0;
+
+	for (int i = 0; i < n; i++)
+		yes += recv(fd[i], &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
+	return yes;
+}
+
+/* Twenty come at once: others have their turn in between, and nobody is forgotten. */
+START_TEST(handshakes_a_turn)
+{
+	struct tls_client_rules r = { .h1 = true };
+	struct tls_client *asker;
+	struct tls *clients[20];
+	char error[256] = "";
+	int fd[20], ends[2], before = 0, now = 0;
+
+	serve_tls(TLS_ASK_NOT);
+	begin(HELLO_PROXY_OFF, true, false, false);
+	asker = tls_client_new(&r, error);
+	for (int i = 0; i < 20; i++) {
+		connected(ends);
+		fd[i] = ends[0];
+		fcntl(fd[i], F_SETFL, O_NONBLOCK);
+		ck_assert_int_eq(hello_begin(&t.loop, ends[1], &from, &t.rules, &ops, &t,
+					     &t.under_way), 0);
+		clients[i] = tls_connect(asker, fd[i], STR("a.example"), STR("k"));
+		ck_assert_int_eq(tls_handshake(clients[i]), TLS_WANT);
+	}
+	for (int turns = 0; now < 20; turns++) {
+		ck_assert_int_lt(turns, 5);
+		loop_turn(&t.loop, 0);
+		now = answered(fd, 20);
+		ck_assert_int_le(now - before, 8);
+		before = now;
+	}
+	for (int i = 0; i < 20; i++) {
+		tls_mute(clients[i]);
+		tls_free(clients[i]);
+		close(fd[i]);
+	}
+	tls_client_free(asker);
+	t.faulted = true;
+	hello_close_all(&t.under_way);
+	end_tls();
+}
+END_TEST
+
 int
 main(void)
 {
@@ -254,6 +305,7 @@ main(void)
 		a_reload_before_the_handshake,
 		what_is_no_tls,
 		the_alert_is_not_lost,
+		handshakes_a_turn,
 		handshakes_under_way,
 		handshakes_a_second,
 	};
