@@ -69,12 +69,12 @@ struct stream {
 
 /* Gives the stream a user, the arena for heads and the place for the next one. */
 static inline void
-stream_attach(struct stream *s, const struct stream_user *by, void *whose, struct arena *arena, struct msg *msg)
+stream_attach(struct stream *s, const struct stream_user *u, void *o, struct arena *a, struct msg *m)
 {
-	s->user = by;
-	s->owner = whose;
-	s->arena = arena;
-	s->msg = msg;
+	s->user = u;
+	s->owner = o;
+	s->arena = a;
+	s->msg = m;
 	s->ops->attach(s);
 }
 
