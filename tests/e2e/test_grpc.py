@@ -9,7 +9,7 @@ from concurrent import futures
 
 import pytest
 
-from harness import DEADLINE, SCALE, Truncated, chunked, config, free_port, reply, wait_for
+from harness import DEADLINE, SCALE, config, free_port, reply, wait_for
 from pki import Pki
 
 grpc = pytest.importorskip("grpc")
@@ -495,6 +495,23 @@ def test_web_refused_by_the_gateway(gateway, server):
     for type in ("application/grpc-web", "application/grpc-web-text"):
         r = web(g, "Unary", frame(b"x"), type)
         assert r.status == 200 and r.get("grpc-status") == "7" and r.get("content-type").startswith(type) and r.body == b""
+
+
+def test_web_of_another_origin(gateway, server):
+    """What a browser does: a preflight, then the call; it may read the status of answers without a body."""
+    origin = ("Origin", "https://app.example.com")
+    g = gateway(h2(server, routes='{ match = "POST /*"; to = "origin"; }', service="""policies = (
+        { type = "cors"; origins = [ "https://app.example.com" ]; methods = [ "POST" ];
+          headers = [ "content-type", "x-grpc-web" ]; expose = [ "grpc-status", "grpc-message" ]; },
+        { type = "grpc-web"; } );"""))
+    r = g.ask("OPTIONS", SERVICE + "Unary", [origin, ("Access-Control-Request-Method", "POST"), ("Access-Control-Request-Headers", "content-type,x-grpc-web")])
+    assert r.status == 204 and r.get("access-control-allow-origin") == origin[1]
+    for method, status in (("Unary", b"0"), ("None", b"12")):
+        r = web(g, method, frame(b"x"), headers=[origin])
+        assert r.status == 200 and r.get("access-control-allow-origin") == origin[1]
+        got = r.get("grpc-status", "").encode() or trailers_of(frames(r.body)[-1])[b"grpc-status"].strip()
+        assert got == status
+    assert "grpc-status" in r.words("access-control-expose-headers")
 
 
 def test_web_leaves_others_alone(gateway, origin):

@@ -2,6 +2,8 @@
 import base64
 import json
 import shutil
+import socket
+import struct
 import subprocess
 
 import pytest
@@ -290,6 +292,47 @@ def test_access_log(gateway, origin, pki, http):
     assert first["tls.client.subject"] == pki.field("client", "-subject", "-nameopt", "RFC2253")
     assert first["http.version"] == ("2" if http == "2" else "1.1")
     assert second["tls.version"] == "TLSv1.3" and "tls.client.subject" not in second
+
+
+@pytest.mark.parametrize("http", ["1.1", "2"])
+def test_access_log_of_a_client_that_left(gateway, origin, pki, http):
+    """Its connection is gone when the line is written."""
+    o = origin(script=lambda conn: (conn.head(), conn.at_end()))
+    g = gateway(config(o, listener=tls(pki), gateway=' policies = ( { type = "access-log"; path = "@DIR@/log"; } );'))
+    curl(pki, g, "-m", "0.3", cert="client", http=http)
+
+    def entry():
+        try:
+            with open(g.path("log")) as f:
+                return json.loads(f.readline())
+        except (OSError, ValueError):
+            return None
+    got = wait_for(entry, "a line in the log")
+    assert got["postern.reason"] == "client_gone" and got["tls.version"] == "TLSv1.3"
+    assert got["tls.client.subject"] == pki.field("client", "-subject", "-nameopt", "RFC2253")
+
+
+def tlv(type, value):
+    return struct.pack(">BH", type, len(value)) + value
+
+
+def test_by_the_proxy_protocol(gateway, origin):
+    """A balancer that ends TLS says so in its PROXY header (PP2_TYPE_SSL): by TLS, with a certificate of that name."""
+    o = origin()
+    g = gateway(config(o, listener='proxy_protocol = "accept"; trust = [ "127.0.0.1" ];', service=SAYS))
+
+    def ask(flags, cn=None):
+        ssl = struct.pack(">BI", flags, 0 if flags & 2 else 1) + tlv(0x21, b"TLSv1.3") + (tlv(0x22, cn) if cn else b"")
+        rest = socket.inet_aton("192.0.2.7") + socket.inet_aton("192.0.2.1") + struct.pack(">HH", 4711, 443) + tlv(0x20, ssl)
+        with g.client() as c:
+            c.send(b"\r\n\r\n\0\r\nQUIT\n\x21\x11" + struct.pack(">H", len(rest)) + rest)
+            return c.get("/")
+    r = ask(7, b"billing")
+    assert (r.get("x-client-subject"), r.get("x-client-verified")) == ("CN=billing", "true")
+    r = ask(1)
+    assert (r.get("x-client-subject", ""), r.get("x-client-verified")) == ("", "false")
+    for q in o.requests:
+        assert q.get("x-forwarded-proto") == "https" and q.get("x-forwarded-for") == "192.0.2.7"
 
 
 def test_limit_by_certificate(gateway, origin, pki):
