@@ -1,5 +1,5 @@
-/* clientcert — what a client, or a proxy before it, says of certificates: a line of input is a header
- * line. A stranger is never taken for anybody, and our own word is the last. */
+/* clientcert — what a client, or a proxy before it, says of certificates: a line of input
+ * is a header line. A stranger is never taken for anybody; our own word is the last. */
 #include <stdint.h>
 #include <stdlib.h>
 

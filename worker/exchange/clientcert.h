@@ -8,7 +8,7 @@
  * Where there is a `client_cert_from` and the peer is trusted nothing else counts: a client of whom it says nothing,
  * or says two things, has shown no certificate; that of the peer's own connection is never taken for the client's.
  *
- * A trusted peer that speaks the PROXY protocol is believed in the lines of `client_cert_from` only. Whoever is believed
+ * A trusted peer that speaks the PROXY protocol is believed in the lines of `client_cert_from` only. Who is believed
  * has to write these lines itself, as one that ends TLS can: where a balancer that only passes bytes on is in `trust`,
  * `client_cert_from` has no place on the listener.
  *
