@@ -61,8 +61,8 @@ leave_service(struct master *m)
 	if (!m->handed_over)
 		notify_send("STOPPING=1");
 	/* The workers have their own descriptors: they serve what is in the queues, then
-	 * nobody listens. A new binary that gives up leaves the files of unix sockets to the
-	 * master before it, which goes on. */
+	 * nobody listens. A new binary that gives up leaves the files of unix sockets
+	 * to the master before it, which goes on. */
 	sockets_close(&m->sockets, !m->handed_over && m->bequest.ready < 0);
 }
 

@@ -25,7 +25,8 @@ fill(const struct master *m, struct bequest *b, int ready)
 				bequest_add(b, a->slots[i].fd, i, a->address);
 	/* The next master finds out itself which address they are for. */
 	for (size_t i = 0; i < m->sockets.activation.n; i++)
-		bequest_pass(b, m->sockets.activation.at[i].fd, m->sockets.activation.at[i].name);
+		bequest_pass(b, m->sockets.activation.at[i].fd,
+			     m->sockets.activation.at[i].name);
 }
 
 static void
@@ -177,7 +178,8 @@ upgrade_take(struct master *m)
 		sockets_adopt(&m->sockets, b->sockets[i].address, b->sockets[i].slot,
 			      b->sockets[i].fd);
 	for (size_t i = 0; i < b->npassed; i++)
-		activation_add(&m->sockets.activation, b->passed[i].fd, b->passed[i].address);
+		activation_add(&m->sockets.activation, b->passed[i].fd,
+			       b->passed[i].address);
 }
 
 void

@@ -62,7 +62,8 @@ secure_check(const struct conf_model *m, struct arena *arena, struct diag *diag)
 
 /* ---- tickets */
 
-_Static_assert(sizeof(struct ticket_key) == sizeof(struct tls_ticket_key), "the same bytes");
+_Static_assert(sizeof(struct ticket_key) == sizeof(struct tls_ticket_key),
+	       "the same bytes");
 
 static int
 find(void *tickets, const uint8_t name[16], struct tls_ticket_key *to)

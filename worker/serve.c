@@ -82,7 +82,8 @@ on_request(struct conn *c, struct stream *stream)
 	struct site *s = c->data;
 	struct exchange *x;
 
-	x = exchange_begin(s->worker, s->pinned ? s->pinned : s->worker->gen, stream, s->conf);
+	x = exchange_begin(s->worker, s->pinned ? s->pinned : s->worker->gen, stream,
+			   s->conf);
 	x->close_client = s->pinned != NULL;
 	return true;
 }
@@ -151,11 +152,13 @@ serve(struct site *s, int fd, bool h2, const struct addr *peer, struct tls *tls,
 	struct conn *c;
 
 	if (h2) {
-		struct h2 *h = h2_open(&w->loop, fd, CONN_SERVER, &owner, &w->rules, s, tls, first);
+		struct h2 *h = h2_open(&w->loop, fd, CONN_SERVER, &owner, &w->rules, s,
+				       tls, first);
 
 		c = h ? h2_conn(h) : NULL;
 	} else {
-		struct h1 *h = h1_open(&w->loop, fd, CONN_SERVER, &owner, &w->rules, s, tls, first);
+		struct h1 *h = h1_open(&w->loop, fd, CONN_SERVER, &owner, &w->rules, s,
+				       tls, first);
 
 		c = h ? &h->conn : NULL;
 	}
@@ -405,7 +408,8 @@ set_rules(struct site *s, const struct generation *g)
 		.pending = c->tls ? (uint32_t)c->tls->pending : 0,
 		.rate = c->tls ? (uint32_t)c->tls->rate : 0,
 		.trusted = is_trusted,
-		.deadline_ms = c->tls ? c->tls->handshake : g->model->gateway.timeouts.head,
+		.deadline_ms =
+			c->tls ? c->tls->handshake : g->model->gateway.timeouts.head,
 	};
 	s->plain = !c->tls && !c->h2 && !c->proxy_protocol;
 }

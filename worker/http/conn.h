@@ -1,8 +1,8 @@
 /* conn — one connection of HTTP, whatever codec speaks on it.
  *
- * struct h1 and struct h2 begin with it. Whoever accepts or dials owns it (`owner`, `data`, `link`); what is asked on it
- * are streams. The *server role* receives requests, the *client role* sends them: an h1 connection has one stream
- * at a time, an h2 connection as many as the peer allows. */
+ * struct h1 and struct h2 begin with it. Whoever accepts or dials owns it (`owner`, `data`, `link`); what is asked
+ * on it are streams. The *server role* receives requests, the *client role* sends them: an h1 connection has one
+ * stream at a time, an h2 connection as many as the peer allows. */
 #ifndef HTTP_CONN_H
 #define HTTP_CONN_H
 

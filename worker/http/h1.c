@@ -164,7 +164,8 @@ wants(const struct h1 *h)
 		return h->credit > 0 || h->discarding || h->relay_to;
 	case RX_DONE:
 		/* Nothing more is taken in, but the end is noticed. */
-		return h->hangup && !h->eof && h->conn.role == CONN_SERVER && !h->held_len;
+		return h->hangup && !h->eof && h->conn.role == CONN_SERVER &&
+		       !h->held_len;
 	default:
 		return false;
 	}
@@ -280,7 +281,8 @@ h1_send_error(struct wire *w, int error)
 void
 h1_unsendable(struct h1 *h)
 {
-	if (h->conn.role == CONN_CLIENT && h->active && h->rx == RX_DONE && h->conn.wire.error)
+	if (h->conn.role == CONN_CLIENT && h->active && h->rx == RX_DONE &&
+	    h->conn.wire.error)
 		h1_fault(h, FAULT_UPSTREAM_CLOSED);
 }
 

@@ -56,8 +56,8 @@ struct h1 {
 	struct h1_chunked chunked;
 };
 
-/* Takes a connected socket, its TLS session if it has one, and what was read already. NULL with errno: both are still the
- * caller's. */
+/* Takes a connected socket, its TLS session if it has one, and what was read already. NULL with errno: both are
+ * still the caller's. */
 struct h1 *h1_open(struct loop *, int fd, enum conn_role, const struct conn_owner *, const struct h1_rules *,
 		   void *data, struct tls *, struct str first);
 

@@ -98,7 +98,8 @@ take_head(struct h1 *h, struct str buf)
 	struct arena *a;
 	ptrdiff_t n;
 
-	if (h->conn.role == CONN_SERVER && !h->conn.owner->on_request(&h->conn, &h->stream)) {
+	if (h->conn.role == CONN_SERVER &&
+	    !h->conn.owner->on_request(&h->conn, &h->stream)) {
 		h1_close(h);
 		return -1;
 	}
@@ -212,8 +213,8 @@ end_chunked(struct h1 *h, struct str raw)
 	if (raw.len && !h1_parse_trailers(raw, h->stream.arena, &trailers)) {
 		h->rx = RX_STOP;
 		h->close = true;
-		h1_fault(h,
-			 h->conn.role == CONN_SERVER ? FAULT_BAD_CHUNK : FAULT_RESPONSE_CHUNK);
+		h1_fault(h, h->conn.role == CONN_SERVER ? FAULT_BAD_CHUNK
+							: FAULT_RESPONSE_CHUNK);
 		return;
 	}
 	if (trailers.n)
@@ -239,8 +240,8 @@ feed_chunked(struct h1 *h, struct str *in)
 		h->rx = RX_STOP;
 		h->close = true;
 		*in = STR_NONE;
-		h1_fault(h,
-			 h->conn.role == CONN_SERVER ? FAULT_BAD_CHUNK : FAULT_RESPONSE_CHUNK);
+		h1_fault(h, h->conn.role == CONN_SERVER ? FAULT_BAD_CHUNK
+							: FAULT_RESPONSE_CHUNK);
 		return;
 	default:
 		return;

@@ -173,7 +173,8 @@ h1_send_body(struct stream *s, struct str bytes, bool end)
 		wire_send(&h->conn.wire, bytes);
 		if (end) {
 			wire_shut(&h->conn.wire);
-			wire_flush(h->conn.wire.loop); /* what is left is held: it counts */
+			wire_flush(
+				h->conn.wire.loop); /* what is left is held: it counts */
 		}
 		break;
 	default:

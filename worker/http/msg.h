@@ -32,7 +32,8 @@ struct msg {
 	bool keep_alive;                /* the sender would go on with the connection */
 	bool expect_continue;           /* requests: Expect: 100-continue, and a body is to come */
 	bool upgrade;                   /* Connection: upgrade and Upgrade are there, and no body; never h2c */
-	bool upgrade_only;              /* … and a 2xx would be taken for it (RFC 8441 §5): an error is all else there is */
+	bool upgrade_only; /* … and a 2xx would be taken for it (RFC 8441 §5): an error is
+			      all else there is */
 	bool te_trailers;               /* TE: trailers: the sender takes trailers */
 	uint16_t status;                /* responses */
 	uint64_t length;                /* BODY_LENGTH; for a response to HEAD too, what it would be */

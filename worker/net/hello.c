@@ -322,8 +322,8 @@ step_tls(struct hello *h)
 		return NEXT;
 	if (!gate_enter(h))
 		return fail(h, HELLO_TOO_MANY, STR("too many handshakes"));
-	/* Each takes as long as a dozen requests: who is served already is not to wait for
-	 * all who come. */
+	/* Each takes as long as a dozen requests: who is served already is not to wait
+	 * for all who come. */
 	if (h->loop->handshakes >= HANDSHAKES_A_TURN) {
 		loop_ready(h->loop, &h->event);
 		return WAIT;

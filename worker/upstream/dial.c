@@ -1,5 +1,5 @@
-/* dial — from an address to a connection that a request can be sent on: connect, the PROXY
- * header, the TLS handshake, the codec.
+/* dial — from an address to a connection that a request can be sent on: connect, the
+ * PROXY header, the TLS handshake, the codec.
  *
  * Who waits is a struct call. Where the connection may become h2, all that come meanwhile
  * wait for the same dial; otherwise each has its own. */
@@ -82,7 +82,8 @@ fault_of_tls(enum tls_fault f)
 	}
 }
 
-/* The dial is over, its calls have been told; its descriptor is somebody else's, or closed. */
+/* The dial is over, its calls have been told; its descriptor is somebody else's, or
+ * closed. */
 static void
 bury(struct dial *d)
 {
@@ -114,7 +115,8 @@ fail(struct dial *d, enum fault f, int error)
 	refuse(d, f, error);
 }
 
-/* The connection is made. The first in line get a stream each; who finds no room asks anew. */
+/* The connection is made. The first in line get a stream each; who finds no room asks
+ * anew. */
 static void
 done(struct dial *d)
 {
@@ -290,7 +292,8 @@ connect_start(struct target *t, struct call *c, const struct addr *for_whom,
 		return -1;
 	}
 	d->target = t;
-	/* A PROXY header is of one client: nobody else's requests go by its connection. */
+	/* A PROXY header is of one client: nobody else's requests go by its
+	 * connection. */
 	d->shared = !t->conf->proxy_protocol;
 	if (for_whom)
 		d->for_whom = *for_whom;

@@ -1,5 +1,5 @@
-/* pool — connections to a target that can be used again: idle ones of HTTP/1.1, and those of
- * HTTP/2 that have room. */
+/* pool — connections to a target that can be used again: idle ones of HTTP/1.1, and
+ * those of HTTP/2 that have room. */
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -120,11 +120,13 @@ conn_made(struct target *t, int fd, bool h2, struct tls *tls)
 	struct conn *c;
 
 	if (h2) {
-		struct h2 *h = h2_open(l, fd, CONN_CLIENT, &owner, rules, t, tls, STR_NONE);
+		struct h2 *h =
+			h2_open(l, fd, CONN_CLIENT, &owner, rules, t, tls, STR_NONE);
 
 		c = h ? h2_conn(h) : NULL;
 	} else {
-		struct h1 *h = h1_open(l, fd, CONN_CLIENT, &owner, rules, t, tls, STR_NONE);
+		struct h1 *h =
+			h1_open(l, fd, CONN_CLIENT, &owner, rules, t, tls, STR_NONE);
 
 		c = h ? &h->conn : NULL;
 	}

@@ -157,7 +157,8 @@ mix(uint64_t h, struct str s)
 /* Connections that were made on other terms (whom we believe, who we are) are not used
  * any more: the terms are part of who it is. */
 static struct str
-key_of(const struct upstream_target *t, const struct conf_upstream *c, struct arena *image)
+key_of(const struct upstream_target *t, const struct conf_upstream *c,
+       struct arena *image)
 {
 	const struct conf_upstream_tls *s = &c->tls;
 	struct str address = t->name;

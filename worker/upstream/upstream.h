@@ -97,8 +97,8 @@ cluster_bit(const struct cluster *c, const struct member *m)
 /* A stream on a connection that is there: the idle one most recently used, or a h2 connection with room; or NULL. */
 struct stream *pool_take(struct target *);
 
-/* Dials: connects, says the PROXY header (`for_whom`), shakes hands, opens the codec; or, where that may become h2, joins a
- * dial under way. -1 with *fault and errno: it failed at once. */
+/* Dials: connects, says the PROXY header (`for_whom`), shakes hands, opens the codec; or, where that may become h2,
+ * joins a dial under way. -1 with *fault and errno: it failed at once. */
 int connect_start(struct target *, struct call *, const struct addr *for_whom, enum fault *fault);
 /* Waits no longer. Twice does no harm. */
 void connect_cancel(struct call *);

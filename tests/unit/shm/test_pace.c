@@ -196,7 +196,8 @@ START_TEST(workers_share_what_is_left)
 	take();
 	says(1, LEFT, 10, LEFT);
 	for (int i = 0; i < THREADS; i++)
-		ck_assert_int_eq(pthread_create(&thread[i], NULL, take_all, &taken[i]), 0);
+		ck_assert_int_eq(pthread_create(&thread[i], NULL, take_all, &taken[i]),
+				 0);
 	for (int i = 0; i < THREADS; i++) {
 		pthread_join(thread[i], NULL);
 		sum += taken[i];
