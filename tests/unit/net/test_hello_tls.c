@@ -238,8 +238,8 @@ START_TEST(handshakes_a_second)
 	waits();
 	another();
 	ck_assert(t.faulted);
-	t.rules.tls = NULL;
 	end();
+	tls_server_free(t.rules.tls);
 	hello_gate_free(gate);
 }
 END_TEST
