@@ -65,6 +65,7 @@ send_sealed(struct wire *w, size_t len)
 static void
 seal_out(struct wire *w, const struct iovec *v, int n)
 {
+	enum { EXTRA = 1024 }; /* more than tls_room() wants for so many */
 	char *out = w->loop->out.sealed;
 	size_t used = 0;
 
@@ -72,15 +73,18 @@ seal_out(struct wire *w, const struct iovec *v, int n)
 		struct str rest = { v[i].iov_base, v[i].iov_len };
 
 		while (rest.len && !w->error) {
-			struct str now = str_first(rest, WIRE_SEALED - 1024);
+			size_t room = WIRE_SEALED - used;
+			struct str now = str_first(rest, room > EXTRA ? room - EXTRA : 0);
 			ssize_t got;
 
-			if (tls_room(now.len) > WIRE_SEALED - used) {
+			/* A little one at the end of the buffer would be a record more.
+			 */
+			if (now.len < rest.len && room < WIRE_SEALED / 4) {
 				send_sealed(w, used);
 				used = 0;
 				continue;
 			}
-			got = tls_seal(w->tls, now, out + used, WIRE_SEALED - used);
+			got = tls_seal(w->tls, now, out + used, room);
 			if (got < 0) {
 				wire_fail(w, EPROTO);
 				return;
