@@ -1,5 +1,6 @@
-/* h2, either role (the first byte says which), against any bytes of a peer, in pieces that the second byte says; and a
- * user that asks, answers, waits and gives up as the bytes have it. */
+/* h2, either role (the first byte says which), against any bytes of a peer, in pieces
+ * that the second byte says; and a user that asks, answers, waits and gives up as the
+ * bytes have it. */
 #include <fcntl.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -50,7 +51,8 @@ respond(struct use *u)
 	if (u->msg.upgrade)
 		m.status = 101;
 	u->stream->ops->send_head(u->stream, &m, false, false);
-	u->stream->ops->send_body(u->stream, (struct str){ body, next_mood() * 5000 }, false);
+	u->stream->ops->send_body(u->stream, (struct str){ body, next_mood() * 5000 },
+				  false);
 	headers_add(&t, &u->arena, STR("x-sum"), STR("1"));
 	if (next_mood() & 1)
 		u->stream->ops->send_trailers(u->stream, &t);
@@ -96,7 +98,8 @@ touch_all(const struct headers *h)
 	for (uint32_t i = 0; i < h->n; i++) {
 		touch(h->at[i].name);
 		touch(h->at[i].value);
-		if (h->at[i].raw && memcmp(h->at[i].value.at + h->at[i].value.len, "\r\n", 2))
+		if (h->at[i].raw &&
+		    memcmp(h->at[i].value.at + h->at[i].value.len, "\r\n", 2))
 			abort();
 		for (size_t j = 0; j < h->at[i].value.len; j++)
 			if (strchr("\r\n", h->at[i].value.at[j]))
@@ -251,8 +254,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	mood = data[0];
 	piece = data[1] ? data[1] * 16u : 1u;
 	nuses = 0;
-	h = h2_open(&loop, fd[0], server ? CONN_SERVER : CONN_CLIENT, &owner, &rules, NULL, NULL,
-		    STR_NONE);
+	h = h2_open(&loop, fd[0], server ? CONN_SERVER : CONN_CLIENT, &owner, &rules,
+		    NULL, NULL, STR_NONE);
 	conn = h2_conn(h);
 	for (int i = 0; i < 4 && !server; i++)
 		ask(i == 3);

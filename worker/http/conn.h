@@ -6,8 +6,11 @@
 #ifndef HTTP_CONN_H
 #define HTTP_CONN_H
 
+#include <errno.h>
+
 #include "worker/http/stream.h"
 #include "worker/net/hello.h"
+#include "worker/net/tls.h"
 #include "worker/net/wire.h"
 
 enum conn_role { CONN_SERVER, CONN_CLIENT };
@@ -53,5 +56,15 @@ struct conn {
 	uint8_t role;                   /* enum conn_role */
 	bool pooled;                    /* the owner's: it is idle in a pool */
 };
+
+/* Client role: why no answer came on a connection that has ended (`error` of the socket; 0: closed). A target of TLS
+ * 1.3 that wants another certificate says so only after the handshake (RFC 8446 §4.4.2.4). */
+static inline enum fault
+conn_lost(const struct conn *c, int error)
+{
+	if (c->wire.tls && tls_fault(c->wire.tls) == TLS_CERT_REFUSED)
+		return FAULT_UPSTREAM_TLS_CLIENT_CERT;
+	return error && error != EPIPE ? FAULT_UPSTREAM_RESET : FAULT_UPSTREAM_CLOSED;
+}
 
 #endif

@@ -114,7 +114,7 @@ client_ended(struct h1 *h, int error)
 		if (h->held_len)
 			h1_fault(h, FAULT_RESPONSE_INCOMPLETE);
 		else
-			h1_fault(h, error ? FAULT_UPSTREAM_RESET : FAULT_UPSTREAM_CLOSED);
+			h1_fault(h, conn_lost(&h->conn, error));
 		return;
 	case RX_CLOSE:
 	case RX_TUNNEL:
@@ -274,8 +274,7 @@ h1_send_error(struct wire *w, int error)
 	h1_read(h);
 	if (!w->event.buried && h->active &&
 	    (h->rx == RX_HEAD || h->rx == RX_DONE || h->tx == TX_TUNNEL))
-		h1_fault(h,
-			 error == EPIPE ? FAULT_UPSTREAM_CLOSED : FAULT_UPSTREAM_RESET);
+		h1_fault(h, conn_lost(&h->conn, error));
 }
 
 void

@@ -6,8 +6,8 @@
  * outbox; nothing is framed while the wire holds unsent bytes.
  *
  * Translation leaves no hole (RFC 9113 §8): pseudo-headers become method, target, host; `cookie` lines are joined; Host
- * must agree with :authority; connection-specific lines, upper case, control characters are refused; content-length must
- * equal what DATA brings. Heads go through the same limits as those of h1 (h1_limits).
+ * must agree with :authority; connection-specific lines, upper case, control characters are refused; content-length
+ * must equal what DATA brings. Heads go through the same limits as those of h1 (h1_limits).
  *
  * Upgrade: websocket and extended CONNECT (RFC 8441) are shown as each other. To send one the peer's SETTINGS must be
  * there: until then the head (send_head()) is kept by reference.

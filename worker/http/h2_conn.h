@@ -1,4 +1,5 @@
-/* h2_conn — what the parts of the HTTP/2 codec share: the connection (h2.c), header blocks (h2_head.c), what is received
+/* h2_conn — what the parts of the HTTP/2 codec share: the connection (h2.c), its turns and its end (h2_turn.c),
+ * header blocks (h2_head.c), what is received
  * (h2_rx.c), what is sent (h2_tx.c). Nobody else includes it.
  *
  * nghttp2 calls us back from within its receiving and its sending (`inside`): then frames may be submitted, but neither
@@ -131,11 +132,10 @@ h2_explain(struct h2 *h, int32_t n)
 struct h2_stream *h2_stream_new(struct h2 *, int32_t id);
 /* It is forgotten, once it has no user and nghttp2 does not know it. */
 void h2_stream_drop(struct h2_stream *);
+void h2_stream_free(struct h2_stream *);
 void h2_stream_attach(struct stream *);
 void h2_stream_release(struct stream *, enum fault);
 
-/* Asks for a turn, unless there will be one. */
-void h2_soon(struct h2 *);
 /* Tells the user now, or in a turn of its own. */
 void h2_fault(struct h2_stream *, enum fault);
 void h2_fault_later(struct h2_stream *, enum fault);
@@ -146,6 +146,13 @@ void h2_condemn(struct h2 *, uint32_t code);
 /* The second step of drain. */
 void h2_last_goaway(struct h2 *);
 void h2_drain(struct conn *, uint64_t grace_ms);
+
+/* ---- h2_turn.c */
+
+extern const struct wire_ops h2_wire_ops;
+/* Asks for a turn, unless there will be one. */
+void h2_soon(struct h2 *);
+void h2_close(struct conn *);
 
 /* ---- h2_head.c */
 

@@ -242,7 +242,7 @@ put_lines(char *to, const struct h2_head *k, struct headers *hs, bool host)
 
 	for (uint32_t i = 0; i < k->n; i++) {
 		const struct header *l = &k->at[i];
-		struct str value = in_text(k, l->value);
+		struct str value = in_text(k, l->value), name;
 
 		if (l->token == TOKEN_HOST && !host)
 			continue;
@@ -259,9 +259,8 @@ put_lines(char *to, const struct h2_head *k, struct headers *hs, bool host)
 			to = mempcpy(end, "\r\n", 2);
 			continue;
 		}
-		to = put_line(to, hs, (enum token)l->token,
-			      (struct str){ k->text + (uintptr_t)l->name.at, l->name.len },
-			      value);
+		name = (struct str){ k->text + (uintptr_t)l->name.at, l->name.len };
+		to = put_line(to, hs, (enum token)l->token, name, value);
 	}
 	return to;
 }
@@ -300,7 +299,8 @@ same_authority(struct str a, struct str b, struct str scheme)
 {
 	struct str host[2], port[2], usual = str_eq(scheme, STR("http")) ? STR("80") : STR("443");
 
-	if (!uri_authority(a, &host[0], &port[0]) || !uri_authority(b, &host[1], &port[1]))
+	if (!uri_authority(a, &host[0], &port[0]) ||
+	    !uri_authority(b, &host[1], &port[1]))
 		return false;
 	return str_caseeq(host[0], host[1]) &&
 	       str_eq(port[0].len ? port[0] : usual, port[1].len ? port[1] : usual);
@@ -372,7 +372,8 @@ set_framing(struct msg *m, bool end)
 	m->body = end ? BODY_NONE : BODY_CHUNKED;
 	if (!l)
 		return FAULT_NONE;
-	if (headers_many(&m->headers, TOKEN_CONTENT_LENGTH) || !number(l->value, &m->length))
+	if (headers_many(&m->headers, TOKEN_CONTENT_LENGTH) ||
+	    !number(l->value, &m->length))
 		return FAULT_BAD_LENGTH;
 	m->body = BODY_LENGTH;
 	return end && m->length ? FAULT_BAD_LENGTH : FAULT_NONE;
@@ -415,7 +416,8 @@ set_upgrade(struct msg *m, struct arena *a, struct str protocol)
 		return;
 	key = arena_alloc_aligned(a, H2_KEY_LEN, 1);
 	h2_websocket_key(key);
-	headers_add_token(hs, a, TOKEN_SEC_WEBSOCKET_KEY, (struct str){ key, H2_KEY_LEN });
+	headers_add_token(hs, a, TOKEN_SEC_WEBSOCKET_KEY,
+			  (struct str){ key, H2_KEY_LEN });
 }
 
 enum fault
@@ -427,6 +429,7 @@ h2_head_request(struct h2 *h, struct h2_head *k, struct arena *a, struct msg *m,
 	bool tunnel = protocol.at != NULL;
 	enum fault f = (enum fault)k->fault, bad;
 	char *text, *to;
+	size_t room;
 
 	(void)h;
 	clear(m);
@@ -435,8 +438,8 @@ h2_head_request(struct h2 *h, struct h2_head *k, struct arena *a, struct msg *m,
 		method = STR("GET");
 	else if (!target.at)
 		target = host;                  /* CONNECT */
-	to = text = arena_alloc_aligned(a, method.len + target.len + host.len + k->len +
-					   cookie_len(k) + protocol.len + scheme.len + 64, 1);
+	room = method.len + target.len + host.len + protocol.len + scheme.len;
+	to = text = arena_alloc_aligned(a, room + k->len + cookie_len(k) + 64, 1);
 	table(&m->headers, a, k->n + 1);
 	/* It looks as it would have by HTTP/1.1: exchange/signature.c reads it. */
 	m->method_text = (struct str){ to, method.len };
@@ -449,7 +452,8 @@ h2_head_request(struct h2 *h, struct h2_head *k, struct arena *a, struct msg *m,
 	if (host.at) {
 		to = put_line(to, &m->headers, TOKEN_HOST, token_name[TOKEN_HOST], host);
 		m->host = m->headers.at[0].value;
-		m->hostname = (struct str){ m->host.at + (name.len ? name.at - host.at : 0), name.len };
+		m->hostname = str_from(m->host, name.len ? (size_t)(name.at - host.at) : 0);
+		m->hostname.len = name.len;
 	}
 	to = put_lines(to, k, &m->headers, false);
 	to = mempcpy(to, "\r\n", 2);

@@ -11,7 +11,8 @@ take_off(struct h2 *h, struct h2_stream *s)
 
 	if (!s->unconsumed || s->credit <= 0)
 		return;
-	n = (uint64_t)s->credit < s->unconsumed ? (size_t)s->credit : (size_t)s->unconsumed;
+	n = (uint64_t)s->credit < s->unconsumed ? (size_t)s->credit
+						: (size_t)s->unconsumed;
 	s->credit -= (int64_t)n;
 	s->unconsumed -= n;
 	if (!s->closed && s->rx != H2_RX_DONE)
@@ -40,8 +41,8 @@ h2_want(struct stream *st, size_t credit)
 		h2_soon(h);
 }
 
-/* Who brings much, to someone who takes it, may have more of it under way. The client role
- * has said so in its SETTINGS. */
+/* Who brings much, to someone who takes it, may have more of it under way. The client
+ * role has said so in its SETTINGS. */
 static void
 open_window(struct h2 *h, struct h2_stream *s)
 {
@@ -71,12 +72,11 @@ body_end(struct h2_stream *s)
 void
 h2_deliver_early(struct h2_stream *s)
 {
-	while (s->active && s->early.len && s->credit > 0) {
-		struct iovec v;
-		size_t n;
+	struct iovec v;
 
-		chain_iov(&s->early, &v, 1);
-		n = v.iov_len;
+	while (s->active && s->credit > 0 && chain_iov(&s->early, &v, 1)) {
+		size_t n = v.iov_len;
+
 		s->unconsumed += n;
 		take_off(h2_of(&s->stream), s);
 		s->stream.user->on_body(&s->stream, (struct str){ v.iov_base, n }, false);
@@ -101,8 +101,8 @@ deliver(struct h2 *h, struct h2_stream *s, struct str bytes, bool end)
 }
 
 static int
-on_data(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *at, size_t len,
-	void *user)
+on_data(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *at,
+	size_t len, void *user)
 {
 	struct h2 *h = user;
 	struct h2_stream *s = find(h, id);
@@ -286,8 +286,8 @@ on_begin_headers(nghttp2_session *session, const nghttp2_frame *f, void *user)
 }
 
 static int
-on_header(nghttp2_session *session, const nghttp2_frame *f, const uint8_t *name, size_t namelen,
-	  const uint8_t *value, size_t len, uint8_t flags, void *user)
+on_header(nghttp2_session *session, const nghttp2_frame *f, const uint8_t *name,
+	  size_t namelen, const uint8_t *value, size_t len, uint8_t flags, void *user)
 {
 	(void)session, (void)f, (void)flags;
 	return h2_head_line(user, (struct str){ (const char *)name, namelen },
@@ -297,7 +297,8 @@ on_header(nghttp2_session *session, const nghttp2_frame *f, const uint8_t *name,
 /* Anything that nghttp2 would only leave out: upper case, control characters. */
 static int
 on_invalid_header(nghttp2_session *session, const nghttp2_frame *f, const uint8_t *name,
-		  size_t namelen, const uint8_t *value, size_t len, uint8_t flags, void *user)
+		  size_t namelen, const uint8_t *value, size_t len, uint8_t flags,
+		  void *user)
 {
 	(void)session, (void)f, (void)name, (void)namelen, (void)value, (void)len;
 	(void)flags, (void)user;
@@ -353,8 +354,8 @@ on_frame(nghttp2_session *session, const nghttp2_frame *f, void *user)
 	return 0;
 }
 
-/* Identifiers grow (RFC 9113 §5.1.1). One that was passed over can not come any more; what
- * comes for one that was closed may have been under way. */
+/* Identifiers grow (RFC 9113 §5.1.1). One that was passed over can not come any more;
+ * what comes for one that was closed may have been under way. */
 static bool
 in_order(struct h2 *h, int32_t id)
 {
@@ -390,8 +391,8 @@ on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, void *user)
 		break;
 	case NGHTTP2_PING:
 	case NGHTTP2_WINDOW_UPDATE:
-		/* Who receives much opens windows and measures the way (grpc-go: a PING each
-		 * round trip). */
+		/* Who receives much opens windows and measures the way (grpc-go: a
+		 * PING each round trip). */
 		cost = !(hd->type == NGHTTP2_PING && hd->flags & NGHTTP2_FLAG_ACK);
 		if (cost && h->explained > 0) {
 			h->explained--;
@@ -440,7 +441,8 @@ static enum fault
 closed_client(const struct h2_stream *s, uint32_t code)
 {
 	if (s->rx != H2_RX_HEAD)
-		return s->rx == H2_RX_DONE ? FAULT_UPSTREAM_CLOSED : FAULT_RESPONSE_INCOMPLETE;
+		return s->rx == H2_RX_DONE ? FAULT_UPSTREAM_CLOSED
+					   : FAULT_RESPONSE_INCOMPLETE;
 	if (code == NGHTTP2_REFUSED_STREAM)
 		return FAULT_UPSTREAM_CLOSED;   /* nobody has looked at it */
 	if (code == NGHTTP2_PROTOCOL_ERROR)
@@ -466,7 +468,8 @@ on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, void *user)
 	if (whole && h->budget < H2_IDLE_FRAMES * 1000)
 		h->budget += 1000;
 	if (s->active && !whole)
-		h2_fault(s, h2_server(h) ? closed_server(s, code) : closed_client(s, code));
+		h2_fault(s,
+			 h2_server(h) ? closed_server(s, code) : closed_client(s, code));
 	else if (!s->active)
 		h2_stream_drop(s);
 	return 0;

@@ -4,8 +4,13 @@
 #include "worker/http/h1_scan.h"
 #include "worker/http/h2_conn.h"
 
-enum { PSEUDO = 6, SMALL_HEAD = 64, DATE_LEN = 29, FRAME_HEAD = 9,
-       EXPLAINED_A_FRAME = 4 };         /* WINDOW_UPDATEs and PINGs that one DATA frame may bring */
+enum {
+	PSEUDO = 6,
+	SMALL_HEAD = 64,
+	DATE_LEN = 29,
+	FRAME_HEAD = 9,
+	EXPLAINED_A_FRAME = 4,          /* WINDOW_UPDATEs and PINGs, by one of DATA */
+};
 
 /* ---- header blocks */
 
@@ -124,12 +129,11 @@ read_data(nghttp2_session *session, int32_t id, uint8_t *buf, size_t len, uint32
 static char *
 put_held(char *to, struct chain *c, size_t n)
 {
-	while (n) {
-		struct iovec v;
-		size_t part;
+	struct iovec v;
 
-		chain_iov(c, &v, 1);
-		part = v.iov_len < n ? v.iov_len : n;
+	while (n && chain_iov(c, &v, 1)) {
+		size_t part = v.iov_len < n ? v.iov_len : n;
+
 		to = mempcpy(to, v.iov_base, part);
 		chain_drop(c, part);
 		n -= part;
@@ -267,7 +271,8 @@ waiting(struct h2 *h, struct h2_stream *s)
 	if (list_empty(&s->wait))
 		list_append(&h->waiting, &s->wait);
 	if (!s->fair && h2_server(h) && s->out.len) {
-		nghttp2_extpri p = { .urgency = NGHTTP2_EXTPRI_DEFAULT_URGENCY, .inc = 1 };
+		nghttp2_extpri p = { .urgency = NGHTTP2_EXTPRI_DEFAULT_URGENCY,
+				     .inc = 1 };
 
 		s->fair = true;
 		nghttp2_session_change_extpri_stream_priority(h->session, s->id, &p, 0);
@@ -294,7 +299,8 @@ h2_send_body(struct stream *st, struct str bytes, bool end)
 		chain_append(&s->out, bytes, WIRE_HELD_MAX);
 		return waiting(h, s);
 	}
-	/* What is small leaves with all that other streams say in this turn, in one send. */
+	/* What is small leaves with all that other streams say in this turn, in one
+	 * send. */
 	if (bytes.len <= H2_SMALL && !h->conn.wire.held.len && !s->out.len) {
 		chain_append(&s->out, bytes, WIRE_HELD_MAX);
 		resume(h, s);
@@ -384,10 +390,12 @@ bodyless(int status)
 }
 
 static void
-submit_response(struct h2 *h, struct h2_stream *s, const struct msg *m, struct block *b, bool end)
+submit_response(struct h2 *h, struct h2_stream *s, const struct msg *m, struct block *b,
+		bool end)
 {
 	nghttp2_data_provider data = { .source.ptr = s, .read_callback = read_data };
-	bool known = m->body == BODY_LENGTH || headers_has(&m->headers, TOKEN_CONTENT_LENGTH);
+	bool known =
+		m->body == BODY_LENGTH || headers_has(&m->headers, TOKEN_CONTENT_LENGTH);
 	bool none = bodyless(m->status) || s->method == METHOD_HEAD, length = false;
 	bool tunnel = m->status == 101 || (s->connect && s->method == METHOD_CONNECT &&
 					   m->status < 300);
@@ -421,8 +429,8 @@ send_response(struct h2 *h, struct h2_stream *s, const struct msg *m, bool end)
 	nghttp2_nv small[SMALL_HEAD];
 	struct block b = { .at = small, .arena = s->stream.arena };
 	unsigned status = m->status == 101 ? 200 : m->status;
-	char digits[3] = { (char)('0' + status / 100 % 10), (char)('0' + status / 10 % 10),
-			   (char)('0' + status % 10) };
+	char digits[3] = { (char)('0' + status / 100 % 10),
+			   (char)('0' + status / 10 % 10), (char)('0' + status % 10) };
 
 	if (m->headers.n + PSEUDO > SMALL_HEAD)
 		b.at = arena_alloc(b.arena, (m->headers.n + PSEUDO) * sizeof(*b.at));
@@ -431,8 +439,8 @@ send_response(struct h2 *h, struct h2_stream *s, const struct msg *m, bool end)
 		PUT(&b, "date", ((struct str){ clock_date(), DATE_LEN }));
 	put_lines(&b, &m->headers, false, m->status == 101);
 	if (status < 200)
-		nghttp2_submit_headers(h->session, NGHTTP2_FLAG_NONE, s->id, NULL, b.at, b.n,
-				       NULL);
+		nghttp2_submit_headers(h->session, NGHTTP2_FLAG_NONE, s->id, NULL, b.at,
+				       b.n, NULL);
 	else
 		submit_response(h, s, m, &b, end);
 }
@@ -446,8 +454,8 @@ whole_path(struct arena *a, const struct msg *m)
 	if (!m->has_query)
 		return cleaned(a, p, SCAN_TARGET, '_');
 	if (m->query.at == p.at + p.len + 1 && p.at[p.len] == '?')
-		return cleaned(a, (struct str){ p.at, p.len + 1 + m->query.len }, SCAN_TARGET,
-			       '_');
+		return cleaned(a, (struct str){ p.at, p.len + 1 + m->query.len },
+			       SCAN_TARGET, '_');
 	to = arena_alloc_aligned(a, p.len + 1 + m->query.len, 1);
 	memcpy(to, p.at, p.len);
 	to[p.len] = '?';
@@ -522,8 +530,8 @@ send_upgrade(struct h2 *h, struct h2_stream *s, const struct msg *m)
 		return;
 	}
 	s->late = NULL;
-	on = nghttp2_session_get_remote_settings(h->session,
-						 NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL);
+	on = nghttp2_session_get_remote_settings(
+		h->session, NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL);
 	if (on == 1)
 		submit_request(h, s, m);
 	else

@@ -110,7 +110,8 @@ enum tls_state tls_handshake(struct tls *);
 /* Why a handshake or a reading failed. */
 enum tls_fault {
 	TLS_OK, TLS_EXPIRED, TLS_NOT_YET, TLS_UNKNOWN_CA, TLS_HOSTNAME, TLS_REVOKED, TLS_PIN,
-	TLS_NO_CLIENT_CERT,             /* the peer wanted one, or we did */
+	TLS_NO_CLIENT_CERT,             /* we wanted one */
+	TLS_CERT_REFUSED,               /* the peer does not take ours, or wants one and we have none */
 	TLS_BAD_CERT, TLS_VERSION, TLS_CIPHER, TLS_NOT_TLS, TLS_CLOSED, TLS_OTHER
 };
 enum tls_fault tls_fault(const struct tls *);

@@ -73,6 +73,8 @@ fault_of_tls(enum tls_fault f)
 		return FAULT_UPSTREAM_TLS_UNKNOWN_CA;
 	case TLS_HOSTNAME:
 		return FAULT_UPSTREAM_TLS_HOSTNAME;
+	case TLS_CERT_REFUSED:
+		return FAULT_UPSTREAM_TLS_CLIENT_CERT;
 	case TLS_REVOKED:
 	case TLS_PIN:
 	case TLS_BAD_CERT:

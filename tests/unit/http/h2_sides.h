@@ -1,5 +1,5 @@
-/* h2_sides — two connections of HTTP/2, joined by a socket pair in one loop, and users for their streams that write down
- * what they are told; or one of them, and a peer of bare frames. */
+/* h2_sides — two connections of HTTP/2, joined by a socket pair in one loop, and users for their streams that write
+ * down what they are told; or one of them, and a peer of bare frames. */
 #ifndef TESTS_UNIT_HTTP_H2_SIDES_H
 #define TESTS_UNIT_HTTP_H2_SIDES_H
 

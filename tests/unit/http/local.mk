@@ -59,6 +59,11 @@ tests_unit_http_test_h2_LDADD = $(UNIT_LIBS_http)
 TESTS += tests/unit/http/test_h2
 
 check_PROGRAMS += tests/unit/http/test_h2_frames
-tests_unit_http_test_h2_frames_SOURCES = tests/unit/http/test_h2_frames.c tests/unit/http/h2_sides.h
+tests_unit_http_test_h2_frames_SOURCES = tests/unit/http/test_h2_frames.c tests/unit/http/h2_frames.h tests/unit/http/h2_sides.h
 tests_unit_http_test_h2_frames_LDADD = $(UNIT_LIBS_http)
 TESTS += tests/unit/http/test_h2_frames
+
+check_PROGRAMS += tests/unit/http/test_h2_floods
+tests_unit_http_test_h2_floods_SOURCES = tests/unit/http/test_h2_floods.c tests/unit/http/h2_frames.h tests/unit/http/h2_sides.h
+tests_unit_http_test_h2_floods_LDADD = $(UNIT_LIBS_http)
+TESTS += tests/unit/http/test_h2_floods
