@@ -127,6 +127,66 @@ crypto_random_text(char *to, size_t n)
 	crypto_wipe(some, sizeof(some));
 }
 
+/* ---- sealing: nonce, bytes, tag */
+
+enum { NONCE = 12, TAG = 16 };
+
+_Static_assert(CRYPTO_SEAL == NONCE + TAG, "what sealing adds");
+
+static EVP_CIPHER_CTX *
+gcm(const struct digest *key, const uint8_t *nonce, struct str bound, int seal)
+{
+	EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
+	int n;
+
+	if (!c ||
+	    !EVP_CipherInit_ex(c, EVP_aes_256_gcm(), NULL, key->byte, nonce, seal) ||
+	    !EVP_CipherUpdate(c, NULL, &n, (const uint8_t *)bound.at, (int)bound.len))
+		abort();
+	return c;
+}
+
+void
+crypto_seal(void *to, const struct digest *key, struct str bound, const void *from,
+	    size_t n)
+{
+	uint8_t *nonce = to, *bytes = nonce + NONCE;
+	EVP_CIPHER_CTX *c;
+	int wrote, rest;
+
+	crypto_random(nonce, NONCE);
+	c = gcm(key, nonce, bound, 1);
+	if (!EVP_EncryptUpdate(c, bytes, &wrote, from, (int)n) ||
+	    !EVP_EncryptFinal_ex(c, bytes + wrote, &rest) ||
+	    !EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_GCM_GET_TAG, TAG, bytes + n))
+		abort();
+	EVP_CIPHER_CTX_free(c);
+}
+
+int
+crypto_open(void *to, const struct digest *key, struct str bound, const void *sealed,
+	    size_t n)
+{
+	const uint8_t *nonce = sealed, *bytes = nonce + NONCE;
+	uint8_t tag[TAG];
+	EVP_CIPHER_CTX *c;
+	int wrote = 0, rest;
+	bool whole;
+
+	if (n < CRYPTO_SEAL)
+		return -1;
+	n -= CRYPTO_SEAL;
+	memcpy(tag, bytes + n, TAG);
+	c = gcm(key, nonce, bound, 0);
+	whole = EVP_DecryptUpdate(c, to, &wrote, bytes, (int)n) &&
+		EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_GCM_SET_TAG, TAG, tag) &&
+		EVP_DecryptFinal_ex(c, (uint8_t *)to + wrote, &rest) > 0;
+	EVP_CIPHER_CTX_free(c);
+	if (!whole)
+		crypto_wipe(to, n);
+	return whole ? 0 : -1;
+}
+
 void
 crypto_wipe(void *at, size_t n)
 {

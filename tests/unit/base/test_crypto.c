@@ -132,6 +132,83 @@ START_TEST(random_bytes_differ_and_keep_to_their_place)
 }
 END_TEST
 
+/* McGrew and Viega's test case 16, with its nonce and tag where sealed bytes have them.
+ */
+START_TEST(sealed_as_the_standard_has_it)
+{
+	static const uint8_t aad[] =
+		"\xfe\xed\xfa\xce\xde\xad\xbe\xef\xfe\xed\xfa\xce\xde\xad\xbe\xef\xab\xad\xda\xd2";
+	static const uint8_t plain[] =
+		"\xd9\x31\x32\x25\xf8\x84\x06\xe5\xa5\x59\x09\xc5\xaf\xf5\x26\x9a\x86\xa7\xa9\x53"
+		"\x15\x34\xf7\xda\x2e\x4c\x30\x3d\x8a\x31\x8a\x72\x1c\x3c\x0c\x95\x95\x68\x09\x53"
+		"\x2f\xcf\x0e\x24\x49\xa6\xb5\x25\xb1\x6a\xed\xf5\xaa\x0d\xe6\x57\xba\x63\x7b\x39";
+	static const uint8_t sealed[] =
+		"\xca\xfe\xba\xbe\xfa\xce\xdb\xad\xde\xca\xf8\x88"
+		"\x52\x2d\xc1\xf0\x99\x56\x7d\x07\xf4\x7f\x37\xa3\x2a\x84\x42\x7d\x64\x3a\x8c\xdc"
+		"\xbf\xe5\xc0\xc9\x75\x98\xa2\xbd\x25\x55\xd1\xaa\x8c\xb0\x8e\x48\x59\x0d\xbb\x3d"
+		"\xa7\xb0\x8b\x10\x56\x82\x88\x38\xc5\xf6\x1e\x63\x93\xba\x7a\x0a\xbc\xc9\xf6\x62"
+		"\x76\xfc\x6e\xce\x0f\x4e\x17\x68\xcd\xdf\x88\x53\xbb\x2d\x55\x1b";
+	struct str bound = { (const char *)aad, sizeof(aad) - 1 };
+	struct digest key;
+	uint8_t got[60];
+
+	ck_assert(digest_parse(&key, STR("feffe9928665731c6d6a8f9467308308"
+					 "feffe9928665731c6d6a8f9467308308")));
+	ck_assert_int_eq(crypto_open(got, &key, bound, sealed, sizeof(sealed) - 1), 0);
+	ck_assert_mem_eq(got, plain, 60);
+}
+END_TEST
+
+START_TEST(what_is_sealed_is_opened)
+{
+	struct digest key = sha256(STR("key"));
+	uint8_t sealed[300 + CRYPTO_SEAL + 1], again[sizeof(sealed)];
+	uint8_t plain[300], got[300];
+	static const size_t sizes[] = { 0, 1, 15, 16, 17, 300 };
+
+	crypto_random(plain, sizeof(plain));
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+		size_t n = sizes[i];
+
+		sealed[n + CRYPTO_SEAL] = 0x5a;
+		crypto_seal(sealed, &key, STR("for"), plain, n);
+		ck_assert_uint_eq(sealed[n + CRYPTO_SEAL], 0x5a);
+		ck_assert_int_eq(crypto_open(got, &key, STR("for"), sealed,
+					     n + CRYPTO_SEAL), 0);
+		ck_assert(!n || !memcmp(got, plain, n));
+		/* Never the same twice. */
+		crypto_seal(again, &key, STR("for"), plain, n);
+		ck_assert_mem_ne(sealed, again, 12);
+		ck_assert_mem_ne(sealed + 12, again + 12, n + 16);
+	}
+}
+END_TEST
+
+START_TEST(nothing_else_is_opened)
+{
+	struct digest key = sha256(STR("key")), other = key;
+	uint8_t sealed[20 + CRYPTO_SEAL], got[20], zero[20] = { 0 };
+
+	crypto_seal(sealed, &key, STR("for"), "twenty bytes exactly", 20);
+	for (size_t i = 0; i < 8 * sizeof(sealed); i++) {
+		sealed[i / 8] ^= (uint8_t)(1 << i % 8);
+		memset(got, 0xee, sizeof(got));
+		ck_assert_int_lt(crypto_open(got, &key, STR("for"), sealed,
+					     sizeof(sealed)), 0);
+		ck_assert_mem_eq(got, zero, sizeof(got));
+		sealed[i / 8] ^= (uint8_t)(1 << i % 8);
+	}
+	for (size_t n = 0; n < sizeof(sealed); n++)
+		ck_assert_int_lt(crypto_open(got, &key, STR("for"), sealed, n), 0);
+	ck_assert_int_lt(crypto_open(got, &key, STR("fo"), sealed, sizeof(sealed)), 0);
+	ck_assert_int_lt(crypto_open(got, &key, STR_NONE, sealed, sizeof(sealed)), 0);
+	other.byte[31] ^= 0x80;
+	ck_assert_int_lt(crypto_open(got, &other, STR("for"), sealed, sizeof(sealed)), 0);
+	ck_assert_int_eq(crypto_open(got, &key, STR("for"), sealed, sizeof(sealed)), 0);
+	ck_assert_mem_eq(got, "twenty bytes exactly", 20);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -140,7 +217,10 @@ main(void)
 				 hex_is_read_back,
 				 every_bit_tells_digests_apart,
 				 random_text_is_even,
-				 random_bytes_differ_and_keep_to_their_place };
+				 random_bytes_differ_and_keep_to_their_place,
+				 sealed_as_the_standard_has_it,
+				 what_is_sealed_is_opened,
+				 nothing_else_is_opened };
 
 	return unit_run("base/crypto", tests, sizeof(tests) / sizeof(*tests));
 }
