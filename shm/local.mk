@@ -14,6 +14,7 @@ libshm_a_SOURCES = shm/metrics.def \
 	shm/stats.c shm/stats.h \
 	shm/step.h shm/touched.h shm/word.h \
 	shm/tickets.c shm/tickets.h \
+	shm/tokens.c shm/tokens.h \
 	shm/tally.c shm/tally.h
 
 # store

@@ -9,7 +9,8 @@ shared_open(struct shared *s, struct region *r)
 	    !(s->rings = rings_open(r)) || !(s->cells = cells_open(r)) ||
 	    !(s->quotas = quotas_open(r)) || meters_open(&s->meters, r) < 0 ||
 	    inflight_open(&s->inflight, r) < 0 || !(s->poison = poison_open(r)) ||
-	    !(s->pace = pace_open(r)) || !(s->tickets = tickets_open(r)))
+	    !(s->pace = pace_open(r)) || !(s->tickets = tickets_open(r)) ||
+	    !(s->tokens = tokens_open(r)))
 		return -1;
 	return 0;
 }
@@ -30,8 +31,10 @@ shared_find(struct shared *s, const struct region *r)
 	s->poison = VIEW(poison_find(r));
 	s->pace = VIEW(pace_find(r));
 	s->tickets = VIEW(tickets_find(r));
+	s->tokens = VIEW(tokens_find(r));
 	if (!s->control || !s->slots || !s->tallies || !s->rings || !s->cells ||
-	    !s->quotas || !s->poison || !s->pace || !s->tickets)
+	    !s->quotas || !s->poison || !s->pace || !s->tickets ||
+	    !s->tokens)
 		return -1;
 	return stats_find(&s->stats, r) < 0 || meters_find(&s->meters, r) < 0 ||
 			       inflight_find(&s->inflight, r) < 0

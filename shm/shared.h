@@ -15,6 +15,7 @@
 #include "shm/stats.h"
 #include "shm/tally.h"
 #include "shm/tickets.h"
+#include "shm/tokens.h"
 
 struct shared {
 	struct region *region;
@@ -30,6 +31,7 @@ struct shared {
 	struct poison *poison;
 	struct tickets *tickets;        /* of TLS sessions */
 	struct pace *pace;
+	struct tokens *tokens;          /* for upstreams */
 };
 
 /* -1 with errno: the region is full. */

@@ -104,3 +104,7 @@ check_PROGRAMS += tests/unit/shm/test_pace
 tests_unit_shm_test_pace_SOURCES = tests/unit/shm/test_pace.c
 tests_unit_shm_test_pace_LDADD = $(UNIT_LIBS_shm)
 TESTS += tests/unit/shm/test_pace
+check_PROGRAMS += tests/unit/shm/test_tokens
+tests_unit_shm_test_tokens_SOURCES = tests/unit/shm/test_tokens.c
+tests_unit_shm_test_tokens_LDADD = $(UNIT_LIBS_shm)
+TESTS += tests/unit/shm/test_tokens
