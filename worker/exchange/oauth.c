@@ -2,6 +2,7 @@
 
 #include <jansson.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/base64.h"
 #include "base/clock.h"
@@ -14,51 +15,93 @@ enum {
 	NEW_MS = 10000,                 /* refused so soon, it is not fetched anew */
 	UNSAID_S = 300,                 /* life of a token that does not say it */
 	TOKEN_MAX = 16 * 1024,
+	WATCH_MS = 10,                  /* how often another's flight is looked after */
+	LATE_MS = 2000,                 /* a flight may end so much later than it should */
+	USE_MS = 60000,                 /* how often the row hears that it is in use */
 };
+
+_Static_assert(TOKEN_MAX + 7 <= TOKENS_LONGEST, "a row has room for any of them");
+
+/* Why a fetch failed, as the region has it: another binary has other numbers of faults.
+ */
+enum why { WHY_UNREACHABLE = 1, WHY_REFUSED };
 
 struct oauth {
 	struct list link;               /* of the worker */
-	struct digest key;
+	struct tokens_key key;
 	struct worker *worker;
+	struct tokens_row *row;         /* NULL: no room, the worker is on its own */
+	struct tokens_row alone;        /* … then with this: only `failed` is used */
+	uint64_t version;               /* of the row, when it was read last */
+	uint64_t lease;                 /* for the fetch under way; 0: it needs none */
+	uint64_t used;                  /* ms; when the row was told so */
 	uint32_t users;                 /* generations, and a fetch under way */
 	char *value;                    /* "Bearer …"; NULL: none */
 	size_t len;
-	uint64_t fetched, renew, expires;       /* ms */
-	uint64_t failed;                /* ms; 0: the last fetch did not fail */
-	enum fault fault;               /* … why */
+	uint64_t fetched, expires;      /* ms */
+	struct alarm watch;             /* of another's flight */
 	bool fetching;
 };
 
 /* ---- tokens of a worker */
 
-/* Whatever would make it another token. */
+/* Of all parts, and of what it is for. Nothing of the secret stays behind. */
 static struct digest
+digest_of(struct str purpose, const struct conf_credential *c)
+{
+	const struct conf_upstream *u = c->token_upstream;
+	struct str parts[] = { u->name, c->token_path, c->client_id,
+			       c->scope, c->audience, c->secret.bytes };
+	struct digest pair[2] = { sha256(purpose) };
+	struct str both = { (const char *)pair, sizeof(pair) };
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
+		pair[1] = sha256(parts[i]);
+		pair[0] = sha256(both);
+	}
+	for (size_t i = 0; i < u->ntargets; i++) {
+		pair[1] = sha256(u->targets[i].url);
+		pair[0] = sha256(both);
+	}
+	return pair[0];
+}
+
+/* Whatever would make it another token. */
+static struct tokens_key
 key_of(const struct conf_credential *c)
 {
-	struct str parts[] = { c->token_upstream->name, c->token_path, c->client_id,
-			       c->scope, c->audience, c->secret.bytes };
-	struct arena a;
-	struct str all = STR_NONE;
-	struct digest d;
+	struct tokens_key k = { .seal = digest_of(STR("postern token: seal"), c) };
+	struct digest name = digest_of(STR("postern token: name"), c);
 
-	arena_init(&a, NULL, 0, (size_t)1 << 20);
-	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++)
-		all = arena_printf(&a, "%.*s%zu:%.*s", STR_ARG(all), parts[i].len,
-				   STR_ARG(parts[i]));
-	d = sha256(all);
-	arena_reset(&a);
-	return d;
+	memcpy(&k.name, name.byte, sizeof(k.name));
+	k.name |= !k.name;
+	return k;
+}
+
+static void watched(struct alarm *);
+
+static void
+find_row(struct oauth *t)
+{
+	struct tokens *all = t->worker->shared->tokens;
+
+	t->row = tokens_row(all, t->key.name, clock_ms());
+	t->used = clock_ms();
+	t->version = 0;
+	if (!t->row)
+		log_warn("no room for another access token in the shared memory: "
+			 "each worker fetches its own");
 }
 
 static struct oauth *
 take(struct worker *w, const struct conf_credential *c)
 {
-	struct digest key = key_of(c);
+	struct tokens_key key = key_of(c);
 	struct oauth *t;
 
 	for (struct list *l = w->tokens.next; l != &w->tokens; l = l->next) {
 		t = list_entry(l, struct oauth, link);
-		if (digest_same(&t->key, &key)) {
+		if (digest_same(&t->key.seal, &key.seal)) {
 			t->users++;
 			return t;
 		}
@@ -69,6 +112,8 @@ take(struct worker *w, const struct conf_credential *c)
 	t->key = key;
 	t->worker = w;
 	t->users = 1;
+	t->watch.fire = watched;
+	find_row(t);
 	list_append(&w->tokens, &t->link);
 	return t;
 }
@@ -89,6 +134,8 @@ let_go(struct oauth *t)
 	if (--t->users)
 		return;
 	forget_value(t);
+	crypto_wipe(&t->key, sizeof(t->key));
+	alarm_clear(&t->worker->loop.alarms, &t->watch);
 	list_remove(&t->link);
 	free(t);
 }
@@ -121,14 +168,95 @@ oauth_value(const struct oauth *t)
 	return (struct str){ t->value, t->len };
 }
 
+static void
+keep_value(struct oauth *t, const char *at, size_t len, uint64_t from, uint64_t until)
+{
+	forget_value(t);
+	t->value = malloc(len);
+	if (!t->value)
+		abort();
+	memcpy(t->value, at, len);
+	t->len = len;
+	t->fetched = from;
+	t->expires = until;
+}
+
+/* ---- what all workers have */
+
+/* Takes over what was published since. */
+static void
+read_row(struct oauth *t)
+{
+	struct tokens_text text;
+	uint64_t version;
+
+	if (t->row->name != t->key.name)
+		find_row(t);
+	if (!t->row)
+		return;
+	version = tokens_read(t->worker->shared->tokens, t->row, &t->key, &text);
+	if (!version)
+		return;
+	t->version = version;
+	if (text.len)
+		keep_value(t, text.at, text.len, text.fetched, text.expires);
+	else
+		forget_value(t);
+	crypto_wipe(text.at, text.len);
+}
+
+static inline void
+look(struct oauth *t, uint64_t now)
+{
+	if (!t->row)
+		return;
+	if (tokens_version(t->row) != t->version)
+		read_row(t);
+	if (now >= t->used + USE_MS) {
+		t->used = now;
+		tokens_use(t->row, now);
+	}
+}
+
+static void
+publish(struct oauth *t)
+{
+	struct tokens_text text = { .fetched = t->fetched, .expires = t->expires };
+	uint64_t version;
+
+	if (!t->lease)
+		return;
+	text.len = (uint32_t)t->len;
+	memcpy(text.at, t->value, t->len);
+	version = tokens_publish(t->worker->shared->region, t->worker->shared->tokens,
+				 t->row, &t->key, t->lease, &text);
+	if (version)
+		t->version = version;
+	crypto_wipe(text.at, text.len);
+}
+
 void
 oauth_doubt(struct oauth *t)
 {
-	if (t->value && clock_ms() >= t->fetched + NEW_MS)
-		forget_value(t);
+	if (!t->value || clock_ms() < t->fetched + NEW_MS)
+		return;
+	if (t->row)
+		tokens_void(t->row, t->version);
+	forget_value(t);
 }
 
-/* ---- fetching */
+static enum fault
+silent(const struct oauth *t, uint64_t now)
+{
+	switch (tokens_silent(t->row ? t->row : &t->alone, now, FAILED_MS)) {
+	case 0:
+		return FAULT_NONE;
+	case WHY_REFUSED:
+		return FAULT_CREDENTIAL_REFUSED;
+	default:
+		return FAULT_CREDENTIAL_UNREACHABLE;
+	}
+}
 
 static void
 wake_all(struct worker *w)
@@ -142,30 +270,43 @@ wake_all(struct worker *w)
 }
 
 static void
-failed(struct oauth *t, const struct conf_credential *c, enum fault f, struct str why)
+watch(struct oauth *t)
 {
-	t->failed = clock_ms();
-	t->fault = f;
+	alarm_set(&t->worker->loop.alarms, &t->watch,
+		  clock_now() + WATCH_MS * 1000000ull);
+}
+
+/* It was published, or nobody fetches any more: those who wait ask again. */
+static void
+watched(struct alarm *a)
+{
+	struct oauth *t = list_entry(a, struct oauth, watch);
+
+	if (t->row && tokens_version(t->row) == t->version &&
+	    tokens_leased(t->row, clock_ms()))
+		watch(t);
+	else
+		wake_all(t->worker);
+}
+
+/* ---- fetching */
+
+static void
+failed(struct oauth *t, const struct conf_credential *c, enum why why, struct str text)
+{
+	tokens_failed(t->lease ? t->row : &t->alone, t->lease, clock_ms(), why);
 	t->worker->page->count[METRIC_TOKENS_FAILED]++;
 	log_warn("no access token of \"%.*s\" for client \"%.*s\": %.*s",
-		 STR_ARG(c->token_upstream->name), STR_ARG(c->client_id), STR_ARG(why));
+		 STR_ARG(c->token_upstream->name), STR_ARG(c->client_id), STR_ARG(text));
 }
 
 static void
-fetched(struct oauth *t, struct str value, uint64_t seconds, uint64_t early_ms)
+fetched(struct oauth *t, struct str value, uint64_t seconds)
 {
-	uint64_t life = (seconds ? seconds : UNSAID_S) * 1000;
+	uint64_t now = clock_ms(), life = (seconds ? seconds : UNSAID_S) * 1000;
 
-	forget_value(t);
-	t->value = malloc(value.len);
-	if (!t->value)
-		abort();
-	memcpy(t->value, value.at, value.len);
-	t->len = value.len;
-	t->failed = 0;
-	t->fetched = clock_ms();
-	t->expires = t->fetched + life;
-	t->renew = t->expires - (early_ms < life / 2 ? early_ms : life / 2);
+	keep_value(t, value.at, value.len, now, now + life);
+	publish(t);
 	t->worker->page->count[METRIC_TOKENS_FETCHED]++;
 }
 
@@ -179,16 +320,48 @@ on_answer(struct oauth *t, const struct conf_credential *c, enum fault f, int st
 
 	arena_init(&a, NULL, 0, (size_t)1 << 20);
 	t->fetching = false;
-	if (f)
-		failed(t, c, FAULT_CREDENTIAL_UNREACHABLE, fault_info[f].text);
+	if (f == FAULT_DRAINING && t->lease)
+		tokens_release(t->row, t->lease);
+	else if (f)
+		failed(t, c, WHY_UNREACHABLE, fault_info[f].text);
 	else if (oauth_read(&a, status, json, &value, &seconds, &why) == 0)
-		fetched(t, value, seconds, c->early);
+		fetched(t, value, seconds);
 	else
-		failed(t, c, FAULT_CREDENTIAL_REFUSED,
+		failed(t, c, WHY_REFUSED,
 		       arena_printf(&a, "it answered %d: %.*s", status, STR_ARG(why)));
+	t->lease = 0;
 	arena_reset(&a);
 	wake_all(t->worker);
 	let_go(t);
+}
+
+static bool
+due(const struct oauth *t, const struct conf_credential *c, uint64_t now)
+{
+	uint64_t half = (t->expires - t->fetched) / 2;
+
+	return !t->value || now >= t->expires - (c->early < half ? c->early : half);
+}
+
+/* Whether it is this worker that has to fetch it. */
+static bool
+take_lease(struct oauth *t, const struct conf_credential *c, uint64_t now)
+{
+	struct tokens_row *row = t->row;
+
+	if (!row)
+		return true;
+	t->lease = tokens_lease(row, getpid(), now, now + oauth_fetch_most(c) + LATE_MS);
+	/* Another may have been through with it just before. */
+	if (t->lease)
+		look(t, now);
+	if (t->lease && t->row == row && due(t, c, now) && !silent(t, now))
+		return true;
+	if (t->lease)
+		tokens_release(row, t->lease);
+	t->lease = 0;
+	watch(t);
+	return false;
 }
 
 static void
@@ -204,17 +377,18 @@ oauth_ask(struct oauth *t, struct generation *g, const struct conf_credential *c
 	  enum fault *fault)
 {
 	uint64_t now = clock_ms();
-	bool valid = t->value && now < t->expires;
-	bool silent = t->failed && now < t->failed + FAILED_MS;
 
-	if ((!valid || now >= t->renew) && !t->fetching && !silent)
+	look(t, now);
+	if (due(t, c, now) && !t->fetching && !t->watch.place && !silent(t, now) &&
+	    take_lease(t, c, now))
 		fetch(t, g, c);
-	if (valid)
+	if (t->value && now < t->expires)
 		return OAUTH_READY;
-	if (t->fetching)
-		return OAUTH_WAIT;
-	*fault = t->fault;
-	return OAUTH_FAILED;
+	*fault = silent(t, now);
+	/* Another was through with it while this one looked. */
+	if (!*fault && !t->fetching && !t->watch.place)
+		watch(t);
+	return t->fetching || t->watch.place ? OAUTH_WAIT : OAUTH_FAILED;
 }
 
 /* ---- what the endpoint says */

@@ -286,6 +286,15 @@ static const struct stream_user user = {
 	.on_fault = on_fault,
 };
 
+uint64_t
+oauth_fetch_most(const struct conf_credential *c)
+{
+	const struct conf_upstream *u = c->token_upstream;
+	uint64_t ms = u->timeout.connect + u->timeout.response;
+
+	return ms ? ms : UNBOUNDED_MS;
+}
+
 void
 oauth_fetch(struct generation *g, const struct conf_credential *c,
 	    void (*done)(struct oauth *, const struct conf_credential *, enum fault, int,
@@ -294,7 +303,6 @@ oauth_fetch(struct generation *g, const struct conf_credential *c,
 {
 	struct fetch *f = calloc(1, sizeof(*f));
 	const struct conf_upstream *u = c->token_upstream;
-	uint64_t ms = u->timeout.connect + u->timeout.response;
 
 	if (!f)
 		abort();
@@ -313,7 +321,7 @@ oauth_fetch(struct generation *g, const struct conf_credential *c,
 	list_append(&g->worker->fetches, &f->link);
 	make_request(f, &u->targets[0]);
 	timer_set(&g->worker->loop.wheel, &f->timer,
-		  clock_ms() + (ms ? ms : UNBOUNDED_MS));
+		  clock_ms() + oauth_fetch_most(c));
 	dial(f);
 }
 

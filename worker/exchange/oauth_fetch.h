@@ -12,7 +12,10 @@ void oauth_fetch(struct generation *, const struct conf_credential *,
 		 void (*done)(struct oauth *, const struct conf_credential *, enum fault, int status, struct str body),
 		 struct oauth *);
 
-/* Ends what is under way: the worker has to go. */
+/* ms that it takes at most. */
+uint64_t oauth_fetch_most(const struct conf_credential *);
+
+/* Ends what is under way with FAULT_DRAINING, which is no other's: the worker has to go. */
 void oauth_fetch_stop(struct worker *);
 
 #endif
