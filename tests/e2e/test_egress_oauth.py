@@ -1,6 +1,8 @@
 """OAuth 2 client credentials: one fetch whoever waits, renewed before it expires, precise when it fails."""
 import base64
 import json
+import os
+import signal
 import threading
 import time
 from urllib.parse import parse_qs
@@ -8,7 +10,9 @@ from urllib.parse import parse_qs
 import pytest
 
 import pki
-from harness import assert_problem, config, reply, wait_for
+from harness import Truncated, assert_problem, config, reply, wait_for
+from test_egress_credentials import bytes_of
+from test_upgrade import upgradable, upgrade
 
 
 class Tokens:
@@ -254,3 +258,188 @@ def test_over_tls_and_http2(gateway, origin, tmp_path):
     assert t.n == 1
     assert {r.get("authorization") for r in o.requests} == {"Bearer token-1"}
     assert parse_qs(t.origin.requests[0].body.decode())["grant_type"] == ["client_credentials"]
+
+
+# ---- all workers together
+
+def connections(g):
+    return [p["connections"] for p in g.stat()["processes"] if p["role"] == "worker" and p["state"] == "serving"]
+
+
+def spread(g, workers=4):
+    """Connections, some to each worker."""
+    got = []
+
+    def each_has_some():
+        got.extend(g.client() for _ in range(4))
+        time.sleep(1.1)                 # the workers count theirs once a second
+        c = connections(g)
+        return len(c) == workers and all(c)
+    wait_for(each_has_some, "a connection to each worker")
+    return got
+
+
+def ask_all(clients):
+    """A request on each, all of them under way before the first answer is read."""
+    for c in clients:
+        c.request("GET", "/x")
+    return [c.response().status for c in clients]
+
+
+def pid_of(conn, pids):
+    """Which of the processes has the other end of an origin's connection."""
+    port = "%04X" % conn.sock.getpeername()[1]
+    with open("/proc/net/tcp") as f:
+        inodes = ["socket:[%s]" % s[9] for s in (line.split() for line in f) if s[1].endswith(":" + port)]
+    for pid in pids:
+        for fd in os.listdir("/proc/%d/fd" % pid):
+            try:
+                if os.readlink("/proc/%d/fd/%s" % (pid, fd)) in inodes:
+                    return pid
+            except OSError:
+                pass
+    raise AssertionError("nobody has port %s" % port)
+
+
+def test_one_flight_for_all_workers(gateway, origin):
+    t, o = Tokens(origin, delay=0.5), origin()
+    g = start(gateway, o, t, workers=4)
+    clients = spread(g)
+    began = time.monotonic()
+    assert ask_all(clients) == [200] * len(clients)
+    assert time.monotonic() - began < 0.5 + 0.3, "woken late"
+    assert t.n == 1 and {r.get("authorization") for r in o.requests} == {"Bearer token-1"}
+    assert ask_all(clients) == [200] * len(clients) and t.n == 1
+    wait_for(lambda: g.counter("tokens_fetched_total") == 1)
+
+
+def test_one_renewal_for_all_workers(gateway, origin):
+    t, o = Tokens(origin, life=4), origin()
+    g = start(gateway, o, t, 'early = "3s";', workers=4)
+    clients = spread(g)
+    assert ask_all(clients) == [200] * len(clients)
+    t.delay = 0.5
+    end, slowest = time.monotonic() + 3, 0
+    while time.monotonic() < end:
+        began = time.monotonic()
+        assert ask_all(clients) == [200] * len(clients)
+        slowest = max(slowest, time.monotonic() - began)
+    assert slowest < 0.4, "somebody waited"
+    assert t.n == 2
+    assert ask_all(clients) == [200] * len(clients)
+    assert {r.get("authorization") for r in o.requests[-len(clients):]} == {"Bearer token-2"}
+
+
+@pytest.mark.slow
+def test_a_token_is_doubted_once_by_all_workers(gateway, origin):
+    t = Tokens(origin)
+    revoked = set()
+    o = origin(lambda r: reply(401 if r.get("authorization") in revoked else 200))
+    g = start(gateway, o, t, workers=4)
+    clients = spread(g)
+    assert ask_all(clients) == [200] * len(clients)
+    time.sleep(10.1)
+    revoked.add("Bearer token-1")
+    assert ask_all(clients[:1]) == [401]
+    # The others hear of it: none of them uses it any more.
+    assert ask_all(clients) == [200] * len(clients)
+    assert t.n == 2
+    # All of them are refused at once.
+    time.sleep(10.1)
+    revoked.add("Bearer token-2")
+    assert 401 in ask_all(clients)
+    assert ask_all(clients) == [200] * len(clients)
+    assert t.n == 3
+
+
+def test_the_worker_that_fetches_is_killed(gateway, origin):
+    t, o = Tokens(origin, delay=20), origin()
+    g = start(gateway, o, t, workers=4)
+    g.stable = False
+    clients = spread(g)
+    for c in clients:
+        c.request("GET", "/x")
+    wait_for(lambda: t.n == 1)
+    t.delay = 0
+    began = time.monotonic()
+    os.kill(pid_of(t.origin.conns[0], g.workers()), signal.SIGKILL)
+    answered = 0
+    for c in clients:
+        try:
+            assert c.response().status == 200
+            answered += 1
+        except (Truncated, ConnectionError):
+            pass                        # its own clients
+    assert time.monotonic() - began < 5 and answered >= 3
+    assert t.n == 2 and {r.get("authorization") for r in o.requests} == {"Bearer token-2"}
+    wait_for(lambda: len(g.workers()) == 4)
+    assert g.get("/x").status == 200 and t.n == 2
+
+
+def test_it_outlives_reloads_workers_and_binaries(gateway, origin):
+    t, o = Tokens(origin), origin()
+    other, credential = upstreams(t)
+    conf = config(o, upstreams=other, upstream=credential, workers=4)
+    g = upgradable(gateway, conf)
+    g.stable = False
+    assert [r.status for r in at_once(g, 16)] == [200] * 16
+    g.reload(conf.replace("workers = 4", "workers = 2"))
+    assert [r.status for r in at_once(g, 16)] == [200] * 16
+    for n in (0, 1):
+        g.kill_worker(n)
+    assert [r.status for r in at_once(g, 16)] == [200] * 16
+    upgrade(g)
+    assert [r.status for r in at_once(g, 16)] == [200] * 16
+    os.kill(g.master, signal.SIGKILL)
+    g.start()
+    assert [r.status for r in at_once(g, 16)] == [200] * 16
+    assert t.n == 1 and {r.get("authorization") for r in o.requests} == {"Bearer token-1"}
+
+
+@pytest.mark.parametrize("drain", [1, 20])
+def test_the_worker_that_fetches_is_drained(gateway, origin, drain):
+    """It publishes what comes while it drains; when it has to go, another fetches."""
+    t, o = Tokens(origin, delay=3), origin()
+    other, credential = upstreams(t)
+    g = upgradable(gateway, config(o, upstreams=other, upstream=credential, gateway='drain = "%ds";' % drain))
+    g.stable = False
+    with g.client() as c:
+        c.request("GET", "/old")
+        wait_for(lambda: t.n == 1)
+        t.delay = 0
+        upgrade(g)
+        with g.client() as d:
+            assert d.get("/new").status == 200
+        if drain > 3:
+            assert c.response().status == 200 and t.n == 1
+        else:
+            assert t.n == 2
+
+
+def test_one_try_a_second_of_all_workers(gateway, origin):
+    t, o = Tokens(origin), origin()
+    t.fail = json_reply({"error": "invalid_client"}, 401)
+    g = start(gateway, o, t, workers=4)
+    clients = spread(g)
+    began = time.monotonic()
+    while time.monotonic() - began < 3.5:
+        assert ask_all(clients) == [502] * len(clients)
+    assert 3 <= t.n <= 4, "one in each second"
+    assert g.counter("tokens_failed_total") == t.n
+    t.fail = None
+    time.sleep(1.1)
+    before = t.n
+    assert ask_all(clients) == [200] * len(clients) and t.n == before + 1
+
+
+def test_nobody_reads_it_in_the_region(gateway, origin):
+    mark = "eyJhbGciOiJub25lIn0-not-to-be-found"
+    t, o = Tokens(origin), origin()
+    t.fail = json_reply({"access_token": mark, "expires_in": 3600})
+    g = start(gateway, o, t, workers=2)
+    assert [r.status for r in at_once(g, 8)] == [200] * 8
+    assert {r.get("authorization") for r in o.requests} == {"Bearer " + mark} and t.n == 1
+    data = b"".join(bytes_of(g.path("run", "region")))
+    assert b"upstream.tokens" in data
+    for piece in (mark, mark[:16], mark[-16:], "s:cr%t"):
+        assert piece.encode() not in data
