@@ -311,6 +311,6 @@ void
 series_forget(struct series_book *b)
 {
 	series_undo(b);
-	for (uint32_t i = 0; i < SERIES_MAX; i++)
+	for (uint32_t i = 0, count = series_count(b->stats); i < count; i++)
 		b->known[i].known = false;
 }

@@ -452,7 +452,9 @@ h2_head_request(struct h2 *h, struct h2_head *k, struct arena *a, struct msg *m,
 	if (host.at) {
 		to = put_line(to, &m->headers, TOKEN_HOST, token_name[TOKEN_HOST], host);
 		m->host = m->headers.at[0].value;
-		m->hostname = str_from(m->host, name.len ? (size_t)(name.at - host.at) : 0);
+		m->hostname = m->host;
+		if (name.len)
+			m->hostname.at += name.at - host.at;
 		m->hostname.len = name.len;
 	}
 	to = put_lines(to, k, &m->headers, false);
