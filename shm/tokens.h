@@ -19,12 +19,12 @@
 #include "base/crypto.h"
 #include "shm/region.h"
 
-enum { TOKENS_ROWS = 128, TOKENS_IDLE_MS = 3600 * 1000 };
-
 /* Memory of a box is reserved as it is needed. */
 #ifndef TOKENS_BOX
 #define TOKENS_BOX 20480
+#define TOKENS_ROWS 128
 #endif
+enum { TOKENS_IDLE_MS = 3600 * 1000 };
 /* Bytes of the longest token. */
 enum { TOKENS_LONGEST = TOKENS_BOX - 8 - CRYPTO_SEAL - 16 - 4 };
 

@@ -16,7 +16,7 @@ enum {
 	UNSAID_S = 300,                 /* life of a token that does not say it */
 	TOKEN_MAX = 16 * 1024,
 	WATCH_MS = 10,                  /* how often another's flight is looked after */
-	LATE_MS = 2000,                 /* a flight may end so much later than it should */
+	LATE_MS = 2000,                 /* a flight may end so much after its time */
 	USE_MS = 60000,                 /* how often the row hears that it is in use */
 };
 

@@ -477,12 +477,10 @@ tls_over(const struct tls *t)
 size_t
 tls_owed(struct tls *t, char *out, size_t room)
 {
+	struct iovec v;
 	size_t put = 0;
 
-	while (t->owed && t->owed->len && put < room) {
-		struct iovec v;
-
-		chain_iov(t->owed, &v, 1);
+	while (put < room && t->owed && chain_iov(t->owed, &v, 1)) {
 		if (v.iov_len > room - put)
 			v.iov_len = room - put;
 		memcpy(out + put, v.iov_base, v.iov_len);
