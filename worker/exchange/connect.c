@@ -169,7 +169,7 @@ open_tunnel(struct exchange *x, struct h1 *h)
 	forward_forget(x);
 	exchange_go(x, STEP_RESPOND);
 	x->client->ops->want(x->client, FLOW_WINDOW);
-	x->upstream->ops->want(x->upstream, FLOW_WINDOW);
+	x->upstream->ops->want(x->upstream, flow_window(x));
 }
 
 static void

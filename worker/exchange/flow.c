@@ -159,7 +159,7 @@ client_drain(struct stream *s)
 	x->client_blocked = false;
 	exchange_watch(x);
 	if (x->upstream && !x->response_end)
-		x->upstream->ops->want(x->upstream, FLOW_WINDOW);
+		x->upstream->ops->want(x->upstream, flow_window(x));
 	exchange_run(x);
 }
 
@@ -219,7 +219,7 @@ switch_protocols(struct exchange *x)
 	x->worker->page->count[METRIC_TUNNELS]++;
 	exchange_go(x, STEP_RESPOND);
 	x->client->ops->want(x->client, FLOW_WINDOW);
-	x->upstream->ops->want(x->upstream, FLOW_WINDOW);
+	x->upstream->ops->want(x->upstream, flow_window(x));
 }
 
 /* A status that the upstream's `retry.on` names is as good as no answer, where asking
@@ -273,7 +273,7 @@ upstream_head(struct stream *s, bool end)
 	if (end)
 		grpc_note(x, &x->response.headers);
 	if (!end)
-		s->ops->want(s, FLOW_WINDOW);
+		s->ops->want(s, flow_window(x));
 	exchange_go(x, STEP_RESPOND);
 }
 

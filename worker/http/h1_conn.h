@@ -6,7 +6,7 @@
 #include "worker/http/h1.h"
 
 /* The most that is read at once where a head is expected: what pipelining may pile up. */
-enum { H1_HEAD_READ = 64 * 1024, H1_LARGE_READ = 16 * 1024 };
+enum { H1_HEAD_READ = 64 * 1024, H1_LARGE_READ = 16 * 1024, H1_LEAST_READ = 16 * 1024 };
 
 /* Takes received bytes as far as they go; the rest is held. */
 void h1_feed(struct h1 *, struct str in);

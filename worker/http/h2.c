@@ -288,7 +288,6 @@ greet(struct h2 *h)
 	};
 	const nghttp2_settings_entry client[] = {
 		{ NGHTTP2_SETTINGS_ENABLE_PUSH, 0 },
-		{ NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, H2_WINDOW_OPEN },
 		{ NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, h->rules->limits.head },
 	};
 

@@ -12,10 +12,11 @@
  * Upgrade: websocket and extended CONNECT (RFC 8441) are shown as each other. To send one the peer's SETTINGS must be
  * there: until then the head (send_head()) is kept by reference.
  *
- * Against floods (stated, tested): what a connection may cost is bounded by H2_STREAMS streams, one head of
- * rules->limits.head at a time, windows of H2_WINDOW, and a budget of frames that bring nothing
- * (H2_IDLE_FRAMES a second: SETTINGS, PING, PRIORITY, empty DATA, resets by the peer); above it GOAWAY
- * ENHANCE_YOUR_CALM. */
+ * Against floods: what brings nothing (SETTINGS, PING, PRIORITY, empty DATA, resets by the peer …) has a budget of
+ * H2_IDLE_FRAMES a second, above which comes GOAWAY ENHANCE_YOUR_CALM. What a client's connection can hold is bounded,
+ * whatever it does: by H2_STREAMS streams, for each of which 64 KiB of its response wait at most when the client takes
+ * nothing (8 MiB in all), and 64 KiB of its request when the target takes nothing, 256 KiB of at most 32 of them (14 MiB);
+ * and a head of at most rules->limits.head for each (4 MiB by default). Together less than H2_MEMORY_MOST. */
 #ifndef HTTP_H2_H
 #define HTTP_H2_H
 
@@ -27,6 +28,7 @@ enum {
 	H2_WINDOW = 65535,              /* a stream's first; opened by want() */
 	H2_WINDOW_CONN = 1 << 20,
 	H2_IDLE_FRAMES = 200,
+	H2_MEMORY_MOST = 32 << 20,      /* of one client; a quiet connection has some 12 KiB */
 };
 
 struct h2;

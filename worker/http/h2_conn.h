@@ -70,7 +70,7 @@ struct h2 {
 	nghttp2_session *session;
 	struct list streams, waiting;
 	uint32_t nstreams, nactive;     /* all; those with a user */
-	uint32_t nlocal;                /* client role: opened by us and not closed */
+	uint32_t nopened;               /* streams whose windows are wide */
 	struct h2_head head;
 	bool head_open;                 /* a block is not complete */
 	bool head_timed;
@@ -98,6 +98,7 @@ struct h2 {
 };
 
 enum { H2_WINDOW_OPEN = 256 * 1024,     /* a stream's that brings much and is taken off */
+       H2_OPEN_MOST = 32,               /* of those, of one client */
        H2_SMALL = 16 * 1024,            /* of a body, in one turn: leaves with those of other streams */
        H2_EARLY_MAX = H2_WINDOW,
        H2_EXPLAINED_MAX = 1024 };

@@ -41,17 +41,17 @@ h2_want(struct stream *st, size_t credit)
 		h2_soon(h);
 }
 
-/* Who brings much, to someone who takes it, may have more of it under way. The client
- * role has said so in its SETTINGS. */
+/* Who brings much, to someone who takes it, may have more of it under way. */
 static void
 open_window(struct h2 *h, struct h2_stream *s)
 {
-	if (s->opened || s->received < H2_WINDOW / 2 || s->credit < H2_WINDOW_OPEN / 2)
+	if (s->opened || s->received < H2_WINDOW / 2 || s->credit < H2_WINDOW_OPEN / 2 ||
+	    (h2_server(h) && h->nopened >= H2_OPEN_MOST))
 		return;
 	s->opened = true;
-	if (h2_server(h))
-		nghttp2_session_set_local_window_size(h->session, NGHTTP2_FLAG_NONE,
-						      s->id, H2_WINDOW_OPEN);
+	h->nopened++;
+	nghttp2_session_set_local_window_size(h->session, NGHTTP2_FLAG_NONE, s->id,
+					      H2_WINDOW_OPEN);
 }
 
 /* ---- bodies */
@@ -462,6 +462,7 @@ on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, void *user)
 	if (!s)
 		return 0;
 	s->closed = true;
+	h->nopened -= s->opened;
 	if (h->head.stream == s)
 		h->head.stream = NULL;
 	whole = s->rx == H2_RX_DONE && s->sent_end;
