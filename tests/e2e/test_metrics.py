@@ -37,18 +37,20 @@ FAMILIES = {
 
 def histograms_hold(m):
     """Buckets never fall, the last one is the count, and all have the same bounds."""
+    def key(labels):
+        return tuple(sorted((k, v) for k, v in labels.items() if k != "le"))
     for name, kind in m.types.items():
         if kind != "histogram":
             continue
+        count, total = ({key(labels): v for labels, v in m.find(name + end)} for end in ("_count", "_sum"))
         of = {}
         for labels, value in m.find(name + "_bucket"):
-            key = tuple(sorted((k, v) for k, v in labels.items() if k != "le"))
-            of.setdefault(key, []).append((float(labels["le"]), value))
-        for key, buckets in of.items():
+            of.setdefault(key(labels), []).append((float(labels["le"]), value))
+        for which, buckets in of.items():
             assert [le for le, _ in buckets] == sorted(le for le, _ in buckets) and buckets[-1][0] == float("inf")
-            assert [v for _, v in buckets] == sorted(v for _, v in buckets), (name, key)
-            assert m.value(name + "_count", **dict(key)) == buckets[-1][1]
-            assert m.value(name + "_sum", **dict(key)) >= 0
+            assert [v for _, v in buckets] == sorted(v for _, v in buckets), (name, which)
+            assert count[which] == buckets[-1][1]
+            assert total[which] >= 0
         assert len({tuple(le for le, _ in b) for b in of.values()}) <= 1
 
 
