@@ -36,9 +36,9 @@ struct oauth {
 	uint64_t lease;                 /* for the fetch under way; 0: it needs none */
 	uint64_t used;                  /* ms; when the row was told so */
 	uint32_t users;                 /* generations, and a fetch under way */
-	char *value;                    /* "Bearer …"; NULL: none */
+	char *value;                    /* "Bearer …"; NULL: there was none yet */
 	size_t len;
-	uint64_t fetched, expires;      /* ms */
+	uint64_t fetched, expires;      /* ms; 0: not to be used any more */
 	struct alarm watch;             /* of another's flight */
 	bool fetching;
 };
@@ -181,6 +181,13 @@ keep_value(struct oauth *t, const char *at, size_t len, uint64_t from, uint64_t 
 	t->expires = until;
 }
 
+/* Its bytes stay: an attempt that was promised it may be connecting yet. */
+static void
+void_value(struct oauth *t)
+{
+	t->fetched = t->expires = 0;
+}
+
 /* ---- what all workers have */
 
 /* Takes over what was published since. */
@@ -190,8 +197,11 @@ read_row(struct oauth *t)
 	struct tokens_text text;
 	uint64_t version;
 
-	if (t->row->name != t->key.name)
+	if (t->row->name != t->key.name) {
+		if (t->lease)
+			return;
 		find_row(t);
+	}
 	if (!t->row)
 		return;
 	version = tokens_read(t->worker->shared->tokens, t->row, &t->key, &text);
@@ -201,7 +211,7 @@ read_row(struct oauth *t)
 	if (text.len)
 		keep_value(t, text.at, text.len, text.fetched, text.expires);
 	else
-		forget_value(t);
+		void_value(t);
 	crypto_wipe(text.at, text.len);
 }
 
@@ -238,11 +248,11 @@ publish(struct oauth *t)
 void
 oauth_doubt(struct oauth *t)
 {
-	if (!t->value || clock_ms() < t->fetched + NEW_MS)
+	if (!t->expires || clock_ms() < t->fetched + NEW_MS)
 		return;
 	if (t->row)
 		tokens_void(t->row, t->version);
-	forget_value(t);
+	void_value(t);
 }
 
 static enum fault
@@ -292,6 +302,14 @@ watched(struct alarm *a)
 /* ---- fetching */
 
 static void
+give_back(struct oauth *t)
+{
+	if (t->lease)
+		tokens_release(t->row, t->lease);
+	t->lease = 0;
+}
+
+static void
 failed(struct oauth *t, const struct conf_credential *c, enum why why, struct str text)
 {
 	tokens_failed(t->lease ? t->row : &t->alone, t->lease, clock_ms(), why);
@@ -320,8 +338,8 @@ on_answer(struct oauth *t, const struct conf_credential *c, enum fault f, int st
 
 	arena_init(&a, NULL, 0, (size_t)1 << 20);
 	t->fetching = false;
-	if (f == FAULT_DRAINING && t->lease)
-		tokens_release(t->row, t->lease);
+	if (f == FAULT_DRAINING)
+		give_back(t);
 	else if (f)
 		failed(t, c, WHY_UNREACHABLE, fault_info[f].text);
 	else if (oauth_read(&a, status, json, &value, &seconds, &why) == 0)
@@ -340,26 +358,23 @@ due(const struct oauth *t, const struct conf_credential *c, uint64_t now)
 {
 	uint64_t half = (t->expires - t->fetched) / 2;
 
-	return !t->value || now >= t->expires - (c->early < half ? c->early : half);
+	return now >= t->expires - (c->early < half ? c->early : half);
 }
 
 /* Whether it is this worker that has to fetch it. */
 static bool
 take_lease(struct oauth *t, const struct conf_credential *c, uint64_t now)
 {
-	struct tokens_row *row = t->row;
-
-	if (!row)
+	if (!t->row)
 		return true;
-	t->lease = tokens_lease(row, getpid(), now, now + oauth_fetch_most(c) + LATE_MS);
+	t->lease = tokens_lease(t->row, getpid(), now,
+				now + oauth_fetch_most(c) + LATE_MS);
 	/* Another may have been through with it just before. */
 	if (t->lease)
 		look(t, now);
-	if (t->lease && t->row == row && due(t, c, now) && !silent(t, now))
+	if (t->lease && t->row->name == t->key.name && due(t, c, now) && !silent(t, now))
 		return true;
-	if (t->lease)
-		tokens_release(row, t->lease);
-	t->lease = 0;
+	give_back(t);
 	watch(t);
 	return false;
 }
@@ -382,7 +397,7 @@ oauth_ask(struct oauth *t, struct generation *g, const struct conf_credential *c
 	if (due(t, c, now) && !t->fetching && !t->watch.place && !silent(t, now) &&
 	    take_lease(t, c, now))
 		fetch(t, g, c);
-	if (t->value && now < t->expires)
+	if (now < t->expires)
 		return OAUTH_READY;
 	*fault = silent(t, now);
 	/* Another was through with it while this one looked. */
