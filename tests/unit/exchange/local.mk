@@ -50,3 +50,7 @@ check_PROGRAMS += tests/unit/exchange/test_oauth
 tests_unit_exchange_test_oauth_SOURCES = tests/unit/exchange/test_oauth.c
 tests_unit_exchange_test_oauth_LDADD = $(UNIT_LIBS_exchange)
 TESTS += tests/unit/exchange/test_oauth
+check_PROGRAMS += tests/unit/exchange/test_oauth_workers
+tests_unit_exchange_test_oauth_workers_SOURCES = tests/unit/exchange/test_oauth_workers.c
+tests_unit_exchange_test_oauth_workers_LDADD = $(UNIT_LIBS_exchange)
+TESTS += tests/unit/exchange/test_oauth_workers
