@@ -149,6 +149,18 @@ client_relay(struct stream *s, size_t n, bool blocked)
 	}
 }
 
+size_t
+flow_window(const struct exchange *x)
+{
+	const struct stream_ops *ops = x->client->ops;
+	size_t room;
+
+	if (!ops->room)
+		return FLOW_WINDOW;
+	room = ops->room(x->client);
+	return room < FLOW_LEAST ? FLOW_LEAST : room > FLOW_MOST ? FLOW_MOST : room;
+}
+
 static void
 client_drain(struct stream *s)
 {

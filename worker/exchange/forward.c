@@ -308,6 +308,8 @@ step_send(struct exchange *x)
 
 	credential_send_head(x, x->request_end && !kept.len && !trailers);
 	x->head_sent = true;
+	if (flow_window(x) < FLOW_MOST)
+		u->ops->want(u, FLOW_LEAST);    /* with the head comes no more */
 	/* A body is sent again only where the connection may turn out to be dead. */
 	x->keeping = x->reused && method_idempotent((enum method)x->request.method);
 	if (kept.len) {

@@ -66,16 +66,11 @@ void decide_note(struct exchange *, enum decision said_by_verdict);
 void exchange_watch(struct exchange *);
 void exchange_timer(struct timer *);
 
-/* Credit to begin a body with; of a response that is one of many on the client's connection, since a client that takes
- * none of them has that much held for each. */
-enum { FLOW_WINDOW = LOOP_RBUF, FLOW_WINDOW_MANY = 64 * 1024, REPLAY_MAX = 64 * 1024 };
-
-static inline size_t
-flow_window(const struct exchange *x)
-{
-	const struct conn *c = x->client->conn;
-
-	return c && c->ops->many ? FLOW_WINDOW_MANY : FLOW_WINDOW;
-}
+/* Credit to begin a body with. */
+enum { FLOW_WINDOW = LOOP_RBUF, REPLAY_MAX = 64 * 1024 };
+/* … of a response: of those that are many on the client's connection, what the client says that it takes, since who
+ * takes none of them has that much held for each. */
+enum { FLOW_LEAST = 16 * 1024, FLOW_MOST = 64 * 1024 };
+size_t flow_window(const struct exchange *);
 
 #endif

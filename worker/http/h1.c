@@ -174,12 +174,14 @@ wants(const struct h1 *h)
 static size_t
 read_size(const struct h1 *h)
 {
+	size_t most = LOOP_RBUF;
+
 	if (h->rx == RX_HEAD && h->large)
 		return H1_LARGE_READ;
 	if (h->rx == RX_IDLE || h->rx == RX_HEAD || h->rx == RX_DONE)
-		return H1_HEAD_READ;
-	if (h->credit <= 0 || h->credit >= LOOP_RBUF)
-		return LOOP_RBUF;
+		most = H1_HEAD_READ;
+	if (h->credit <= 0 || h->credit >= (int64_t)most)
+		return most;
 	/* No more than is wanted; but not in pieces that cost more than they hold. */
 	return h->credit > H1_LEAST_READ ? (size_t)h->credit : H1_LEAST_READ;
 }

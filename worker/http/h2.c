@@ -324,6 +324,7 @@ h2_open(struct loop *loop, int fd, enum conn_role role, const struct conn_owner 
 	list_init(&h->conn.link);
 	list_init(&h->streams);
 	list_init(&h->waiting);
+	list_init(&h->untold);
 	if (make_session(h))
 		abort();
 	if (tls)
@@ -349,6 +350,7 @@ const struct stream_ops h2_ops = {
 	.send_body = h2_send_body,
 	.send_trailers = h2_send_trailers,
 	.want = h2_want,
+	.room = h2_stream_room,
 	.release = h2_stream_release,
 	.attach = h2_stream_attach,
 };

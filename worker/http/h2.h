@@ -15,8 +15,8 @@
  * Against floods: what brings nothing (SETTINGS, PING, PRIORITY, empty DATA, resets by the peer …) has a budget of
  * H2_IDLE_FRAMES a second, above which comes GOAWAY ENHANCE_YOUR_CALM. What a client's connection can hold is bounded,
  * whatever it does: by H2_STREAMS streams, for each of which 64 KiB of its response wait at most when the client takes
- * nothing (8 MiB in all), and 64 KiB of its request when the target takes nothing, 256 KiB of at most 32 of them (14 MiB);
- * and a head of at most rules->limits.head for each (4 MiB by default). Together less than H2_MEMORY_MOST. */
+ * nothing (8 MiB in all), and 64 KiB of its request when the target takes nothing, 256 KiB of at most 32 of them (14
+ * MiB); and a head of at most rules->limits.head for each (4 MiB by default). Together less than H2_MEMORY_MOST. */
 #ifndef HTTP_H2_H
 #define HTTP_H2_H
 

@@ -22,7 +22,7 @@ enum h2_tx { H2_TX_HEAD, H2_TX_BODY, H2_TX_DONE };      /* DONE: the end was giv
 struct h2_stream {
 	struct stream stream;           /* first */
 	struct list link;               /* of h2.streams */
-	struct list wait;               /* of h2.waiting: on_drain() is owed */
+	struct list wait;               /* of h2.waiting: on_drain() is owed; or of h2.untold */
 	int32_t id;                     /* -1: nothing was submitted yet */
 	uint8_t rx, tx;
 	uint8_t method;                 /* of the request */
@@ -32,6 +32,7 @@ struct h2_stream {
 	bool deferred;                  /* its DATA wait for resume */
 	bool sent_end;                  /* END_STREAM was framed */
 	bool reset_after;               /* RST_STREAM once END_STREAM is framed */
+	bool untold, head_end;          /* on_head() is owed, with that `end` */
 	bool fair;                      /* takes turns with others of its urgency */
 	bool opened;                    /* its window was opened to H2_WINDOW_OPEN */
 	bool connect;                   /* CONNECT: bodies are raw once it is accepted */
@@ -69,6 +70,7 @@ struct h2 {
 	const struct h1_rules *rules;
 	nghttp2_session *session;
 	struct list streams, waiting;
+	struct list untold;             /* requests, in their order */
 	uint32_t nstreams, nactive;     /* all; those with a user */
 	uint32_t nopened;               /* streams whose windows are wide */
 	struct h2_head head;
@@ -100,6 +102,7 @@ struct h2 {
 enum { H2_WINDOW_OPEN = 256 * 1024,     /* a stream's that brings much and is taken off */
        H2_OPEN_MOST = 32,               /* of those, of one client */
        H2_SMALL = 16 * 1024,            /* of a body, in one turn: leaves with those of other streams */
+       H2_A_TURN = 32,          /* requests, or faults, that are told of in one turn */
        H2_EARLY_MAX = H2_WINDOW,
        H2_EXPLAINED_MAX = 1024 };
 
@@ -172,6 +175,10 @@ void h2_rx_callbacks(nghttp2_session_callbacks *);
 /* Takes received bytes; false: the session is broken. */
 bool h2_feed(struct h2 *, struct str in);
 void h2_want(struct stream *, size_t credit);
+/* Server role: requests are told of when all that came with them is taken in, a number in each turn: who takes back
+ * what he has just asked for costs nobody else anything (CVE-2023-44487), and who asks for much waits for the
+ * others. */
+void h2_tell_requests(struct h2 *);
 /* Delivers what came early. */
 void h2_deliver_early(struct h2_stream *);
 
@@ -182,6 +189,7 @@ void h2_tx_callbacks(nghttp2_session_callbacks *);
 void h2_pump(struct h2 *);
 void h2_send_head(struct stream *, const struct msg *, bool end, bool close);
 size_t h2_send_body(struct stream *, struct str bytes, bool end);
+size_t h2_stream_room(const struct stream *);
 void h2_send_trailers(struct stream *, const struct headers *);
 /* The peer's SETTINGS are there: heads that waited for them. */
 void h2_send_late(struct h2 *);

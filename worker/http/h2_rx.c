@@ -54,6 +54,37 @@ open_window(struct h2 *h, struct h2_stream *s)
 					      H2_WINDOW_OPEN);
 }
 
+/* ---- heads of requests */
+
+static void
+tell(struct h2_stream *s)
+{
+	list_remove(&s->wait);
+	s->untold = false;
+	if (s->active)
+		s->stream.user->on_head(&s->stream, s->head_end);
+}
+
+static void
+owe_head(struct h2 *h, struct h2_stream *s, bool end)
+{
+	s->untold = true;
+	s->head_end = end;
+	list_append(&h->untold, &s->wait);
+}
+
+void
+h2_tell_requests(struct h2 *h)
+{
+	h->inside = true;               /* no need to send in between */
+	for (int i = 0; i < H2_A_TURN && !list_empty(&h->untold) && !h->condemned &&
+			!h->conn.wire.event.buried; i++)
+		tell(list_entry(h->untold.next, struct h2_stream, wait));
+	h->inside = false;
+	if (!list_empty(&h->untold))
+		h2_soon(h);
+}
+
 /* ---- bodies */
 
 static struct h2_stream *
@@ -116,6 +147,8 @@ on_data(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *at,
 	nghttp2_session_consume_connection(session, len);
 	end = h->data_left == len;
 	h->data_left -= len < h->data_left ? (uint32_t)len : h->data_left;
+	if (s && s->untold)
+		tell(s);
 	if (!s || !s->active)
 		return 0;
 	if (s->rx == H2_RX_EARLY || (s->rx == H2_RX_TUNNEL && s->early.len)) {
@@ -134,6 +167,8 @@ on_data(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *at,
 static void
 got_end(struct h2_stream *s)
 {
+	if (s->untold)
+		tell(s);
 	if (!s->active)
 		return;
 	if (s->rx == H2_RX_EARLY || (s->rx == H2_RX_TUNNEL && s->early.len))
@@ -180,7 +215,7 @@ got_request(struct h2 *h, struct h2_stream *s, bool end)
 		s->limited = false;
 		end = true;
 	}
-	s->stream.user->on_head(&s->stream, end);
+	owe_head(h, s, end);
 }
 
 /* Our extended CONNECT was accepted: what HTTP/1.1 would have said. */
@@ -250,6 +285,8 @@ got_headers(struct h2 *h, struct h2_stream *s, bool end)
 	h->head_open = h->head_timed = false;
 	if (!s || h->head.stream != s)
 		return;
+	if (s->untold)
+		tell(s);
 	if (h2_server(h) && !trailer)
 		got_request(h, s, end);
 	else if (!s->active)
@@ -463,6 +500,9 @@ on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, void *user)
 		return 0;
 	s->closed = true;
 	h->nopened -= s->opened;
+	if (s->untold)
+		list_remove(&s->wait);
+	s->untold = false;
 	if (h->head.stream == s)
 		h->head.stream = NULL;
 	whole = s->rx == H2_RX_DONE && s->sent_end;

@@ -24,10 +24,13 @@ h2_close(struct conn *c)
 	wire_close(&c->wire);
 }
 
+/* So many in a turn: others are not to wait until a hundred upstream connections are
+ * closed. */
 static void
 tell_faults(struct h2 *h)
 {
 	bool again;
+	int told = 0;
 
 	h->fault_due = false;
 	do {
@@ -38,6 +41,11 @@ tell_faults(struct h2 *h)
 
 			if (!f)
 				continue;
+			if (s->active && told++ == H2_A_TURN) {
+				h->fault_due = true;
+				h2_soon(h);
+				return;
+			}
 			s->fault = FAULT_NONE;
 			if (!s->active)
 				continue;
@@ -207,7 +215,7 @@ wants(const struct h2 *h)
 {
 	if (h->lingering)
 		return true;
-	return !h->over &&
+	return !h->over && list_empty(&h->untold) &&
 	       !(h->conn.wire.held.len &&
 		 nghttp2_session_get_outbound_queue_size(h->session) > QUEUE_MAX);
 }
@@ -226,6 +234,7 @@ take(struct h2 *h, struct str in)
 		session_over(h, 0);
 		return;
 	}
+	h2_tell_requests(h);
 	h2_pump(h);
 }
 
@@ -249,7 +258,9 @@ h2_read(struct h2 *h)
 	struct wire *w = &h->conn.wire;
 	size_t taken = 0;
 
-	if (h->first) {
+	if (!list_empty(&h->untold))
+		h2_tell_requests(h);
+	if (h->first && !w->event.buried) {
 		char *first = h->first;
 
 		h->first = NULL;

@@ -259,6 +259,19 @@ leaves_soon(const struct h2 *h, const struct h2_stream *s)
 	       nghttp2_session_get_remote_window_size(h->session) >= (int32_t)s->out.len;
 }
 
+size_t
+h2_stream_room(const struct stream *st)
+{
+	const struct h2_stream *s = (const struct h2_stream *)st;
+	const struct h2 *h = (const struct h2 *)st->conn;
+	int32_t mine = nghttp2_session_get_stream_remote_window_size(h->session, s->id);
+	int32_t all = nghttp2_session_get_remote_window_size(h->session);
+
+	if (s->closed || h->conn.wire.held.len || mine <= 0 || all <= 0)
+		return 0;
+	return (size_t)(mine < all ? mine : all);
+}
+
 static size_t
 waiting(struct h2 *h, struct h2_stream *s)
 {

@@ -35,6 +35,8 @@ struct stream_ops {                     /* the codec does this for the exchange 
 	/* The rest of the body goes from here to `to` inside the kernel, as it is: true when that is possible. Then
 	 * on_relay() tells of progress, and on_body() comes once more, empty, at the end. May be NULL. */
 	bool (*relay)(struct stream *, struct stream *to);
+	/* So much of a body would leave at once, as far as one knows. May be NULL: much. */
+	size_t (*room)(const struct stream *);
 	/* stream_attach() was called: messages may come and go. */
 	void (*attach)(struct stream *);
 };

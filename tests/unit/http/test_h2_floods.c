@@ -31,6 +31,16 @@ reset_streams(void)
 	}
 }
 
+static int
+heads_told(void)
+{
+	int n = 0;
+
+	for (int i = 0; i < server.calls; i++)
+		n += server.call[i].heads;
+	return n;
+}
+
 START_TEST(rapid_reset)
 {
 	hello();
@@ -39,6 +49,30 @@ START_TEST(rapid_reset)
 	ck_assert_int_le(server.calls, H2_IDLE_FRAMES + 2);
 	for (int i = 0; i < server.calls; i++)
 		ck_assert_int_eq(server.call[i].fault, FAULT_CLIENT_GONE);
+	/* Who takes back in the same breath has not asked: nobody went upstream. */
+	ck_assert_int_le(heads_told(), 8);
+	end();
+}
+END_TEST
+
+START_TEST(requests_take_turns)
+{
+	hello();
+	for (uint32_t i = 0; i < 100; i++) {
+		struct head h = get("/");
+
+		head(1 + 2 * i, END_STREAM, &h);
+	}
+	send(peer, sent, nsent, MSG_NOSIGNAL);
+	nsent = 0;
+	turns(1);
+	ck_assert_int_eq(server.calls, 100);
+	ck_assert_int_ge(heads_told(), 32);
+	ck_assert_int_le(heads_told(), 64);
+	turns(4);
+	ck_assert_int_eq(heads_told(), 100);
+	for (int i = 0; i < 100; i++)
+		ck_assert_int_eq(server.call[i].ended, 1);
 	end();
 }
 END_TEST
@@ -278,7 +312,7 @@ int
 main(void)
 {
 	const TTest *const tests[] = {
-		rapid_reset, floods, continuation_flood, header_bomb,
+		rapid_reset, requests_take_turns, floods, continuation_flood, header_bomb,
 		streams_above_the_limit, zero_window_holds_little, window_beyond_all,
 		more_than_the_window, drain_in_two_steps, nobody_speaks, half_a_head,
 		idle_one_goes,
