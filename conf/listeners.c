@@ -187,7 +187,9 @@ const struct conf_field listener_rows[] = {
 		 "connections that may wait to be accepted"),
 	{ "http", CONF_KIND_VIA, .parse = http_parse,
 	  .help = "versions of HTTP that are spoken; left out: [ \"h2\", \"1.1\" ] with tls, "
-		  "[ \"1.1\" ] without; \"h2\" without tls takes HTTP/2 by prior knowledge" },
+		  "[ \"1.1\" ] without; \"h2\" without tls takes HTTP/2 by prior knowledge. A "
+		  "connection of h2 carries 128 requests at once and never holds more than "
+		  "32 MiB" },
 	{ "tls", CONF_KIND_VIA, .offset = offsetof(struct conf_listener, tls),
 	  .parse = tls_parse, .sub = tls_rows,
 	  .help = "TLS towards clients: { cert = \"chain.pem\"; key = \"private.key\"; }" },

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { W_UNCOVERED = 556 };
+
 static struct tls_file
 file_of(const struct conf_file *f)
 {
@@ -35,6 +37,49 @@ rules_of(const struct conf_listener *l, struct arena *arena, struct tls_server_r
 	};
 }
 
+/* ---- hosts that nobody can verify */
+
+/* Whether clients reach a service by TLS only: then its hosts are to be in certificates. */
+static bool
+all_tls(const struct conf_service *s)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < s->non; i++) {
+		if (!s->on[i]->tls && !s->on[i]->redirect)
+			return false;
+		any |= s->on[i]->tls != NULL;
+	}
+	return any;
+}
+
+static void
+check_hosts(const struct conf_service *s, struct arena *arena, struct diag *diag)
+{
+	struct str *hosts = ARENA_NEWS(arena, struct str, s->ndomains);
+	bool *covered = ARENA_NEWS(arena, bool, s->ndomains);
+
+	for (size_t i = 0; i < s->ndomains; i++) {
+		hosts[i] = s->domains[i].name;
+		covered[i] = str_eq(hosts[i], STR("*"));
+	}
+	for (size_t i = 0; i < s->non; i++) {
+		const struct conf_tls *t = s->on[i]->tls;
+
+		for (size_t k = 0; t && k < t->npairs; k++) {
+			struct tls_pair pair = { .cert = file_of(&t->pairs[k].cert) };
+
+			tls_covers(&pair, hosts, s->ndomains, covered);
+		}
+	}
+	for (size_t i = 0; i < s->ndomains; i++)
+		if (!covered[i])
+			diag_warn(diag, W_UNCOVERED, s->domains[i].where,
+				  "no certificate of the listeners of service \"%.*s\" is "
+				  "for \"%.*s\": clients will refuse it",
+				  STR_ARG(s->name), STR_ARG(hosts[i]));
+}
+
 void
 secure_check(const struct conf_model *m, struct arena *arena, struct diag *diag)
 {
@@ -58,6 +103,9 @@ secure_check(const struct conf_model *m, struct arena *arena, struct diag *diag)
 		upstream_tls_rules(u, &r);
 		tls_check_client(&r, arena, diag);
 	}
+	for (size_t i = 0; i < m->nservices; i++)
+		if (all_tls(&m->services[i]))
+			check_hosts(&m->services[i], arena, diag);
 }
 
 /* ---- tickets */

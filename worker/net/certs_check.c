@@ -295,6 +295,33 @@ check_lists(struct checking *k, const struct tls_file *f)
 	X509_STORE_free(store);
 }
 
+static bool
+covers(X509 *x, struct str host)
+{
+	char name[256];
+
+	if (host.len >= sizeof(name))
+		return true;
+	memcpy(name, host.at, host.len);
+	name[host.len] = 0;
+	if (name[0] == '*')
+		name[0] = 'x';          /* any one below it */
+	return X509_check_host(x, name, host.len, 0, NULL) == 1 ||
+	       X509_check_ip_asc(x, name, 0) == 1;
+}
+
+void
+tls_covers(const struct tls_pair *p, const struct str *hosts, size_t n, bool *covered)
+{
+	STACK_OF(X509) *chain = certs_read(p->cert.bytes);
+
+	for (size_t i = 0; chain && i < n; i++)
+		if (!covered[i])
+			covered[i] = covers(sk_X509_value(chain, 0), hosts[i]);
+	certs_release(chain);
+	ERR_clear_error();
+}
+
 void
 tls_check(const struct tls_server_rules *r, struct arena *arena, struct diag *diag)
 {

@@ -85,6 +85,8 @@ void tls_client_free(struct tls_client *);
  * too. */
 void tls_check(const struct tls_server_rules *, struct arena *, struct diag *);
 void tls_check_client(const struct tls_client_rules *, struct arena *, struct diag *);
+/* Sets covered[i] for each of these hosts ("*.example.com" too) that the certificate is for (RFC 9525 §6.3). */
+void tls_covers(const struct tls_pair *, const struct str *hosts, size_t n, bool *covered);
 
 /* A session on a connected socket, in the server role. ALPN: what `http` of the listener
  * allows, in its order. */
