@@ -2,13 +2,31 @@
 
 #include <signal.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "worker/exchange/context.h"
 
-enum { STACK = 64 * 1024 };
+enum { STACK = 64 * 1024, PAGE = 4096 };
 
 /* A handler gets no argument. */
 static struct ring *volatile ring;
+
+extern char end;                        /* of what the linker has laid out: end(3) */
+
+/* Keys of TLS lie in the heap, where OpenSSL has them: it is left out of a core. Stacks,
+ * registers and globals are in it: they show where it happened. (madvise() goes on behind
+ * gaps.) */
+static void
+hide_heap(void)
+{
+	uintptr_t from = ((uintptr_t)&end + PAGE - 1) & ~(uintptr_t)(PAGE - 1);
+	uintptr_t to = (uintptr_t)sbrk(0);
+
+	if (to > from)
+		madvise((void *)from, to - from, MADV_DONTDUMP);
+}
 
 /* The route counts once it was found, as in the check before the policies. */
 static void
@@ -21,6 +39,7 @@ crashed(int sig)
 		route = x->routed && x->match.route ? x->match.route->series : 0;
 		ring_crashed(ring, exchange_signature(x, route), route);
 	}
+	hide_heap();
 	raise(sig); /* what it does by default, at the place of the fault: SA_RESETHAND */
 }
 

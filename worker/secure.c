@@ -39,7 +39,7 @@ rules_of(const struct conf_listener *l, struct arena *arena, struct tls_server_r
 
 /* ---- hosts that nobody can verify */
 
-/* Whether clients reach a service by TLS only: then its hosts are to be in certificates. */
+/* Whether clients reach a service by TLS only: certificates are to name its hosts. */
 static bool
 all_tls(const struct conf_service *s)
 {

@@ -3,6 +3,7 @@ import base64
 import hashlib
 import os
 import re
+import resource
 import signal
 import socket
 import ssl
@@ -13,7 +14,7 @@ import time
 import pytest
 
 from certs import CA
-from harness import SCALE, assert_problem, config, reply, run, wait_for
+from harness import SANITIZED, SCALE, assert_problem, config, reply, run, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -379,3 +380,38 @@ def test_h2_clients_notice_no_reload(gateway, origin, ca, secure):
     done, succeeded, failed, errored, timeout = map(int, m.groups())
     assert n >= 4 and done > 100 and (failed, errored, timeout) == (0, 0, 0) and succeeded == done, said
     assert g.counter("connections_total") <= 8 + 2, said
+
+
+def private_number(ca, name):
+    """The number that a private key is, as OpenSSL has it in memory: 64-bit words, the lowest first."""
+    text = subprocess.run(["openssl", "pkey", "-in", ca.path(name + ".key"), "-text", "-noout"], stdout=subprocess.PIPE).stdout.decode()
+    digits = re.search(r"(?:priv|prime1):\s*((?:[0-9a-f]{2}:?\s*)+)", text).group(1)
+    number = int(re.sub(r"[^0-9a-f]", "", digits), 16)
+    return number.to_bytes((number.bit_length() + 63) // 64 * 8, "little")
+
+
+@pytest.mark.skipif(SANITIZED, reason="a process is to die of a signal: a sanitizer would call it a finding")
+def test_no_key_in_a_core(gateway, origin, ca):
+    """Whoever asks for cores gets them, without the keys."""
+    with open("/proc/sys/kernel/core_pattern") as f:
+        pattern = f.read().strip()
+    if "/" in pattern or pattern.startswith("|") or not resource.getrlimit(resource.RLIMIT_CORE)[1]:
+        pytest.skip("cores go elsewhere: " + pattern)
+    g = gateway(config(origin(), listener=tls(ca, "api", "api-rsa"), gateway="core_dumps = true;"))
+    with connect(g, context(ca)) as s:
+        assert ask(s)[0] == 200
+    g.stable = False
+    os.kill(g.workers()[0], signal.SIGSEGV)
+    core = os.path.join(g.dir, wait_for(lambda: [f for f in os.listdir(g.dir) if f.startswith("core")], "a core")[0])
+    old = -1
+    while os.path.getsize(core) != old:
+        old = os.path.getsize(core)
+        time.sleep(0.5)
+    with open(core, "rb") as f:
+        data = f.read()
+    assert len(data) > 100000 and data[:4] == b"\x7fELF"
+    for name in ("api", "api-rsa"):
+        secret = private_number(ca, name)
+        assert secret not in data and secret[::-1] not in data
+        with open(ca.path(name + ".key"), "rb") as f:
+            assert f.read().splitlines()[1] not in data
