@@ -372,6 +372,20 @@ def test_stopping_ends_in_order(gateway, origin):
     g.wait_exit()
 
 
+def test_curl_hears_an_early_answer(gateway, origin):
+    """Debian's curl takes RST_STREAM for a failure when it is still sending: it comes late, and only to who goes on."""
+    g = gateway(config(origin(), listener=H2, routes='{ match = "* /own"; respond = 403; }', gateway='timeouts: { linger = "300ms"; };'))
+    for i in range(40):
+        assert curl(g, "/own", "-d", "{}")[1:] == ("2", "403"), i
+        assert curl(g, "/own", "--data-binary", "@-", input=b"x" * 200000)[1:] == ("2", "403"), i
+    with Peer(g.port) as c:
+        c.head(1, method="POST", path="/own", end=False)
+        a = c.answer(1)
+        assert (a.status, a.ended, a.reset) == (403, True, None)
+        c.frame(DATA, 0, 1, b"goes on")
+        c.until(lambda: a.reset == 0, "RST_STREAM NO_ERROR")
+
+
 # ---- floods (CVE-2023-44487, CVE-2024-27316, CVE-2019-9511 and following)
 
 def resets():

@@ -108,14 +108,52 @@ reset_code(const struct h2 *h, enum fault f)
 }
 
 static void
+reset_ending(struct h2 *h, struct h2_stream *s)
+{
+	list_remove(&s->wait);
+	nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_NO_ERROR);
+}
+
+static void
+ending_timer(struct timer *t)
+{
+	struct h2 *h = list_entry(t, struct h2, ending_timer);
+
+	while (!h->over && !list_empty(&h->ending)) {
+		struct h2_stream *s = list_entry(h->ending.next, struct h2_stream, wait);
+
+		if (s->ends_at > clock_ms()) {
+			timer_set(&h->conn.wire.loop->wheel, t, s->ends_at);
+			break;
+		}
+		reset_ending(h, s);
+	}
+	if (!h->conn.wire.event.buried)
+		h2_soon(h);
+}
+
+void
+h2_stream_end(struct h2 *h, struct h2_stream *s)
+{
+	if (h->draining) {
+		reset_ending(h, s);
+		return;
+	}
+	s->ends_at = clock_ms() + h->rules->linger_ms;
+	if (list_empty(&h->ending))
+		timer_set(&h->conn.wire.loop->wheel, &h->ending_timer, s->ends_at);
+	list_append(&h->ending, &s->wait);
+}
+
+static void
 end_stream(struct h2 *h, struct h2_stream *s, enum fault f)
 {
 	if (!f && s->tx == H2_TX_DONE && s->rx == H2_RX_DONE)
 		return;
-	/* The answer is whole and nobody wants the rest of the request (RFC 9113
-	 * §8.1). */
-	if (!f && s->tx == H2_TX_DONE && h2_server(h) && !s->sent_end) {
-		s->reset_after = true;
+	if (!f && s->tx == H2_TX_DONE && h2_server(h)) {
+		s->ending = true;
+		if (s->sent_end)
+			h2_stream_end(h, s);
 		return;
 	}
 	chain_free(&s->out);
@@ -236,6 +274,8 @@ h2_drain(struct conn *c, uint64_t grace_ms)
 		h2_last_goaway(h);
 		return;
 	}
+	while (!list_empty(&h->ending))
+		reset_ending(h, list_entry(h->ending.next, struct h2_stream, wait));
 	nghttp2_submit_shutdown_notice(h->session);
 	nghttp2_submit_ping(h->session, NGHTTP2_FLAG_NONE, opaque);
 	wire_timer(&c->wire, clock_ms() + grace_ms);
@@ -325,6 +365,8 @@ h2_open(struct loop *loop, int fd, enum conn_role role, const struct conn_owner 
 	list_init(&h->streams);
 	list_init(&h->waiting);
 	list_init(&h->untold);
+	list_init(&h->ending);
+	h->ending_timer.fire = ending_timer;
 	if (make_session(h))
 		abort();
 	if (tls)

@@ -22,7 +22,8 @@ enum h2_tx { H2_TX_HEAD, H2_TX_BODY, H2_TX_DONE };      /* DONE: the end was giv
 struct h2_stream {
 	struct stream stream;           /* first */
 	struct list link;               /* of h2.streams */
-	struct list wait;               /* of h2.waiting: on_drain() is owed; or of h2.untold */
+	struct list wait;               /* of h2.waiting: on_drain() is owed; of untold, ending */
+	uint64_t ends_at;               /* ms: when it is reset */
 	int32_t id;                     /* -1: nothing was submitted yet */
 	uint8_t rx, tx;
 	uint8_t method;                 /* of the request */
@@ -31,7 +32,7 @@ struct h2_stream {
 	bool closed;                    /* nghttp2 knows it no more: nothing is sent or received */
 	bool deferred;                  /* its DATA wait for resume */
 	bool sent_end;                  /* END_STREAM was framed */
-	bool reset_after;               /* RST_STREAM once END_STREAM is framed */
+	bool ending;                    /* answered and given up: what still comes is dropped */
 	bool untold, head_end;          /* on_head() is owed, with that `end` */
 	bool fair;                      /* takes turns with others of its urgency */
 	bool opened;                    /* its window was opened to H2_WINDOW_OPEN */
@@ -71,6 +72,8 @@ struct h2 {
 	nghttp2_session *session;
 	struct list streams, waiting;
 	struct list untold;             /* requests, in their order */
+	struct list ending;             /* the first to be reset first */
+	struct timer ending_timer;
 	uint32_t nstreams, nactive;     /* all; those with a user */
 	uint32_t nopened;               /* streams whose windows are wide */
 	struct h2_head head;
@@ -139,6 +142,11 @@ void h2_stream_drop(struct h2_stream *);
 void h2_stream_free(struct h2_stream *);
 void h2_stream_attach(struct stream *);
 void h2_stream_release(struct stream *, enum fault);
+/* Its response is whole and sent, its request is not, and nobody wants the rest: RST_STREAM with NO_ERROR, after a
+ * while
+ * (RFC 9113 §8.1). Clients that hear it while they still send take it for a failure (curl 7.88), and most end by
+ * themselves. */
+void h2_stream_end(struct h2 *, struct h2_stream *);
 
 /* Tells the user now, or in a turn of its own. */
 void h2_fault(struct h2_stream *, enum fault);

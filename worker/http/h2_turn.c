@@ -369,6 +369,7 @@ h2_destroy(struct wire *w)
 {
 	struct h2 *h = (struct h2 *)w;
 
+	timer_remove(&w->loop->wheel, &h->ending_timer);
 	nghttp2_session_del(h->session);
 	while (!list_empty(&h->streams))
 		h2_stream_free(list_entry(h->streams.next, struct h2_stream, link));

@@ -171,7 +171,6 @@ on_sent(nghttp2_session *session, const nghttp2_frame *f, void *user)
 {
 	struct h2_stream *s;
 
-	(void)user;
 	if ((f->hd.type != NGHTTP2_DATA && f->hd.type != NGHTTP2_HEADERS) ||
 	    !(f->hd.flags & NGHTTP2_FLAG_END_STREAM))
 		return 0;
@@ -179,9 +178,8 @@ on_sent(nghttp2_session *session, const nghttp2_frame *f, void *user)
 	if (!s)
 		return 0;
 	s->sent_end = true;
-	if (s->reset_after)
-		nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, s->id,
-					  NGHTTP2_NO_ERROR);
+	if (s->ending)
+		h2_stream_end(user, s);
 	return 0;
 }
 

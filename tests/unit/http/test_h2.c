@@ -319,14 +319,23 @@ START_TEST(early_answer_ends_upload)
 	s = &server.call[0];
 	c->stream->ops->send_body(c->stream, STR("begin"), false);
 	turns(2);
+	rules.linger_ms = 100;
 	reply(s, 413, STR("no"));
 	release(s, FAULT_NONE);
 	turns(3);
 	ck_assert_int_eq(c->msg.status, 413);
 	ck_assert_str_eq(c->body, "no");
 	ck_assert_int_eq(c->ended, 1);
-	/* RST_STREAM NO_ERROR came behind it: the rest can not be sent. */
+	/* Who is still sending is not to take it for a failure; in the end it is
+	 * reset. */
+	ck_assert_int_eq(c->fault, FAULT_NONE);
+	c->stream->ops->send_body(c->stream, STR("more"), false);
+	for (int i = 0; i < 100 && !c->fault; i++) {
+		usleep(20000);
+		turns(1);
+	}
 	ck_assert_int_eq(c->fault, FAULT_UPSTREAM_CLOSED);
+	rules.linger_ms = 1000;
 	end();
 }
 END_TEST
