@@ -326,14 +326,11 @@ START_TEST(early_answer_ends_upload)
 	ck_assert_int_eq(c->msg.status, 413);
 	ck_assert_str_eq(c->body, "no");
 	ck_assert_int_eq(c->ended, 1);
-	/* Who is still sending is not to take it for a failure; in the end it is
-	 * reset. */
+	/* Who is still sending is not to take it for a failure: he is reset later. */
 	ck_assert_int_eq(c->fault, FAULT_NONE);
 	c->stream->ops->send_body(c->stream, STR("more"), false);
-	for (int i = 0; i < 100 && !c->fault; i++) {
+	for (int i = 0; i < 100 && !c->fault; i++, turns(1))
 		usleep(20000);
-		turns(1);
-	}
 	ck_assert_int_eq(c->fault, FAULT_UPSTREAM_CLOSED);
 	rules.linger_ms = 1000;
 	end();
