@@ -39,11 +39,12 @@ static const struct conf_field timeout_rows[] = {
 	  .help = "without a client taking a byte of its response" },
 	{ "tunnel", CONF_KIND_DURATION, .offset = G(timeouts.tunnel) - G(timeouts),
 	  .def = "1h", .min = 10 * MS, .max = 7 * DAY,
-	  .help = "for an upgraded connection (WebSocket) without a byte either way" },
+	  .help = "for an upgraded connection (WebSocket) without a byte either way; a "
+		  "route may have its own" },
 	{ "linger", CONF_KIND_DURATION, .offset = G(timeouts.linger) - G(timeouts),
 	  .def = "5s", .min = MS, .max = 60 * S,
-	  .help = "reading what a refused client still sends, so that it sees its "
-		  "answer" },
+	  .help = "reading what a client still sends that was answered already, so that "
+		  "it sees its answer" },
 	CONF_END
 };
 

@@ -292,7 +292,10 @@ struct conf_route {
 	int64_t respond_status;
 	struct str respond_body, respond_type;
 	uint64_t max_body;              /* 0: that of the gateway */
-	struct { uint64_t response, total; } timeout;   /* 0: that of the upstream */
+	struct {
+		uint64_t response, total;       /* 0: that of the upstream */
+		uint64_t tunnel;                /* 0: that of the gateway */
+	} timeout;
 	struct conf_use
 		*policies; /* of the route itself, after those of gateway and service */
 	size_t npolicies;

@@ -223,6 +223,10 @@ static const struct conf_field timeout_rows[] = {
 		  "that of the upstream" },
 	{ "total", CONF_KIND_DURATION, .offset = R(timeout.total) - R(timeout), .min = 1,
 	  .max = DAY, .help = "for everything; left out: that of the upstream" },
+	{ "tunnel", CONF_KIND_DURATION, .offset = R(timeout.tunnel) - R(timeout),
+	  .min = 10, .max = 7 * DAY,
+	  .help = "for an upgraded connection (WebSocket) without a byte either way; left "
+		  "out: that of the gateway" },
 	CONF_END
 };
 

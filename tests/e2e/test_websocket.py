@@ -175,6 +175,17 @@ def test_idle_tunnel_ends(gateway, origin):
     wait_for(o.conns[0].ended.is_set, "the end of the tunnel at the origin")
 
 
+def test_a_route_has_its_own_patience(gateway, origin):
+    g = gateway(config(origin(script=echo), gateway='timeouts: { tunnel = "60s"; };',
+                       routes='{ match = "* /short"; to = "origin"; timeout: { tunnel = "300ms"; }; }, { match = "* /*"; to = "origin"; }'))
+    with g.client() as short, g.client() as long:
+        for path, c in (("/short", short), ("/long", long)):
+            assert c.ask("GET", path, headers=UPGRADE).status == 101
+        short.at_end()
+        long.send(b"ping")
+        assert long.read_exact(4) == b"ping"
+
+
 @pytest.mark.parametrize("who", ["client", "origin"])
 def test_a_word_keeps_it(gateway, origin, who):
     """Bytes of either side alone keep the tunnel open well beyond its idle time."""

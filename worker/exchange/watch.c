@@ -14,6 +14,14 @@ struct stall {
 };
 
 static uint64_t
+tunnel_ms(const struct exchange *x)
+{
+	uint64_t own = x->match.route ? x->match.route->conf->timeout.tunnel : 0;
+
+	return own ? own : x->gen->model->gateway.timeouts.tunnel;
+}
+
+static uint64_t
 response_ms(const struct exchange *x)
 {
 	uint64_t own = x->match.route ? x->match.route->conf->timeout.response : 0;
@@ -38,7 +46,7 @@ waiting_for(const struct exchange *x)
 	if (x->backing_off || x->waiting)
 		return (struct stall){ 0, FAULT_NONE };
 	if (x->tunnel)
-		return (struct stall){ g->timeouts.tunnel, FAULT_NONE };
+		return (struct stall){ tunnel_ms(x), FAULT_NONE };
 	if (x->connect)
 		return (struct stall){ CONNECT_MS, FAULT_CONNECT_TIMEOUT };
 	if (x->connecting)
