@@ -136,7 +136,7 @@ retry_after(const struct msg *m, int64_t wall_ms, uint64_t *ns)
 	if (!h)
 		return false;
 	if (!number(h->value, &s)) {
-		if (h->value.len >= sizeof(text))
+		if (!h->value.len || h->value.len >= sizeof(text))
 			return false;
 		memcpy(text, h->value.at, h->value.len);
 		if (!strptime(text, "%a, %d %b %Y %H:%M:%S GMT", &date))
