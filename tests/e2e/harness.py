@@ -764,10 +764,12 @@ class Notify:
 
     def close(self):
         self.over = True
-        try:
-            self.sock.shutdown(socket.SHUT_RDWR)        # wakes the thread
-        except OSError:
-            pass
+        # Wakes the thread. (Once it is shut down, such a socket can be read, with nothing in it: Python would spin.)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+            try:
+                s.sendto(b"\n", self.path)
+            except OSError:
+                pass
         self.thread.join()
         self.sock.close()
 
