@@ -146,6 +146,8 @@ region_map(int fd, bool writable)
 	}
 	/* The file itself is the dump of it. */
 	madvise(at, (size_t)st.st_size, MADV_DONTDUMP);
+	/* On a disk, reading where nothing was written would fill memory ahead. */
+	madvise(at, (size_t)st.st_size, MADV_RANDOM);
 	r = malloc(sizeof(*r));
 	if (!r)
 		goto fail;
@@ -310,12 +312,12 @@ region_reserve(struct region *r, void *at, size_t len)
 }
 
 bool
-region_touched(const struct region *r, const void *at)
+region_touched(const struct region *r, const void *at, size_t len)
 {
-	off_t page = ((const char *)at - (const char *)r->header) & ~(off_t)(PAGE - 1);
-	off_t data = lseek(r->fd, page, SEEK_DATA);
+	off_t from = (const char *)at - (const char *)r->header;
+	off_t data = lseek(r->fd, from, SEEK_DATA);
 
-	return data < 0 ? errno != ENXIO : data == page;
+	return data < 0 ? errno != ENXIO : data < from + (off_t)len;
 }
 
 int

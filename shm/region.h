@@ -53,9 +53,10 @@ int region_reserve(struct region *, void *at, size_t len);
 /* The segment if it is there with that shape, else NULL. */
 const void *region_find(const struct region *, const struct region_shape *);
 
-/* Whether the page at `at` holds anything. Looking at a page that does not would give it memory (or
- * a SIGBUS, if there is none): readers of per-process segments ask first. */
-bool region_touched(const struct region *, const void *at);
+/* Whether any page of these bytes holds anything. Looking at a page that does not would give it memory (or
+ * a SIGBUS, if there is none): readers of per-process segments ask first, for a whole row, which is reserved
+ * before it is used. */
+bool region_touched(const struct region *, const void *at, size_t len);
 
 /* The mapped file, to be inherited by a new binary. */
 int region_fd(const struct region *);

@@ -27,6 +27,7 @@ _Static_assert(sizeof(struct series_name) == 128, "names lie in the region");
 _Static_assert((INDEX_SLOTS & (INDEX_SLOTS - 1)) == 0, "masked");
 _Static_assert(SERIES_MAX % NAMES_RESERVED == 0, "the last ones are reserved as well");
 _Static_assert(METRIC_COUNT < 256, "one page of counters");
+_Static_assert(sizeof(struct stats_page) % 4096 == 0, "whole pages");
 _Static_assert(SLOTS_MAX == 256, "bits of struct stats_rows");
 
 /* Counters are known by their place: other names or another order are another meaning. */
@@ -177,7 +178,7 @@ stats_rows(const struct stats *s)
 	struct stats_rows rows = { { 0 } };
 
 	for (unsigned i = 0; i < SLOTS_MAX; i++)
-		if (region_touched(s->region, &s->pages[i]))
+		if (region_touched(s->region, &s->pages[i], sizeof(s->pages[i])))
 			rows.bits[i / 64] |= 1ull << i % 64;
 	return rows;
 }

@@ -45,10 +45,13 @@ histogram_bucket(uint64_t us)
 /* The lowest µs of a bucket. */
 uint64_t histogram_floor(unsigned bucket);
 
-struct stats_page {                     /* one worker's: whole cache lines */
+enum { STATS_WORDS = METRIC_COUNT + HISTOGRAM_BUCKETS + 1, PAGE_WORDS = 512 };
+
+struct stats_page {                     /* one worker's: whole pages, so that to look at it touches no other */
 	uint64_t count[METRIC_COUNT];
 	uint64_t latency[HISTOGRAM_BUCKETS];    /* whole exchange, accept of the head to the last byte sent */
 	uint64_t latency_sum;                   /* µs */
+	uint64_t spare[PAGE_WORDS - STATS_WORDS % PAGE_WORDS];
 } __attribute__((aligned(64)));
 
 /* Coarse histogram of a series: bucket i counts what took less than 2^(i + 8) µs (256 µs, 512 µs, 1 ms … 4.2 s)

@@ -102,7 +102,7 @@ tally_sum(const struct tally *rows, const struct region *r, struct tally_entry *
 	struct tally_entry *all = NULL, *more;
 
 	for (int row = 0; row < SLOTS_MAX; row++) {
-		if (!region_touched(r, &rows[row]))
+		if (!region_touched(r, &rows[row], sizeof(rows[row])))
 			continue;
 		if (room - n < TALLY_ENTRIES) {
 			n = merge(all, n);

@@ -52,7 +52,8 @@ add_process(struct stat_view *v, int at, const struct slot *row)
 		.lag = row->lag, .busy = row->busy,
 	};
 	if (p->role == SLOT_WORKER &&
-	    region_touched(v->shared.region, &v->shared.stats.pages[at]))
+	    region_touched(v->shared.region, &v->shared.stats.pages[at],
+			   sizeof(v->shared.stats.pages[at])))
 		p->requests = v->shared.stats.pages[at].count[METRIC_REQUESTS];
 	v->workers += p->role == SLOT_WORKER;
 	v->connections += p->connections;

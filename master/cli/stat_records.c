@@ -63,7 +63,7 @@ stat_records(const struct stat_view *v, size_t n, FILE *out)
 	for (int i = 0; i < SLOTS_MAX; i++) {
 		const struct ring *ring = ring_of_const(rings, i);
 
-		if (!region_touched(v->shared.region, ring))
+		if (!region_touched(v->shared.region, ring, RING_BYTES))
 			continue;
 		have += keep_last(ring, kept + have, n, &order);
 		qsort(kept, have, sizeof(*kept), by_time);

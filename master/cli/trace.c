@@ -47,7 +47,8 @@ from_now_on(struct trace *t)
 		const struct ring *ring = ring_of_const(t->shared.rings, i);
 
 		t->cursor[i] =
-			region_touched(t->region, ring) ? ring_end(ring, RING_ALL) : 0;
+			region_touched(t->region, ring, RING_BYTES) ? ring_end(ring, RING_ALL)
+							     : 0;
 	}
 }
 
@@ -67,7 +68,7 @@ read_row(struct trace *t, int row)
 	} buf;
 	bool any = false;
 
-	if (!region_touched(t->region, ring))
+	if (!region_touched(t->region, ring, RING_BYTES))
 		return false;
 	/* Not longer than a ring: the others have their turn too. */
 	for (int i = 0; i < RING_BYTES / (int)sizeof(struct record) && !done(t); i++) {

@@ -125,7 +125,7 @@ search_rings(struct why *w)
 	for (int i = 0; w->region && i < SLOTS_MAX; i++) {
 		const struct ring *ring = ring_of_const(w->shared.rings, i);
 
-		if (!region_touched(w->region, ring))
+		if (!region_touched(w->region, ring, RING_BYTES))
 			continue;
 		search_ring(w, ring, RING_ALL);
 		search_ring(w, ring, RING_KEPT);

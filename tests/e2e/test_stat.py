@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import shutil
+import tempfile
 import time
 
 import pytest
@@ -16,10 +17,21 @@ ROUTES = ('{ name = "a"; match = "GET /a"; to = "origin"; }, { name = "b,\\"c\\"
           '{ name = "down"; match = "GET /down"; to = "down"; }')
 
 
-@pytest.fixture
-def gw(gateway, origin):
+def room_in_memory():
+    try:
+        v = os.statvfs("/dev/shm")
+    except OSError:
+        return False
+    return v.f_bavail * v.f_frsize > 256 << 20
+
+
+@pytest.fixture(params=["disk", pytest.param("memory", marks=pytest.mark.skipif(not room_in_memory(), reason="/dev/shm is too small"))])
+def gw(request, gateway, origin):
+    """The region lies on a disk, or in memory, as /run does: there, what nobody wrote to is a hole."""
+    dir = tempfile.mkdtemp(prefix="postern-e2e-", dir="/dev/shm" if request.param == "memory" else "/tmp")
     g = gateway(config(origin(), workers=2, routes=ROUTES,
-                       upstreams='down: { targets = [ "http://127.0.0.1:%d" ]; };' % free_port()))
+                       upstreams='down: { targets = [ "http://127.0.0.1:%d" ]; };' % free_port()), dir=dir)
+    g.keep_dir = False
     for path, n in (("/a", 5), ("/b", 2), ("/none", 1), ("/down", 1)):
         for _ in range(n):
             g.get(path)

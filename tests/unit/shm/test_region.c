@@ -217,14 +217,18 @@ START_TEST(sparse_until_reserved)
 
 	ck_assert_int_eq(stat(path, &st), 0);
 	ck_assert_int_lt((int)st.st_blocks, 64);
-	ck_assert(!region_touched(r, at + (5 << 20)));
+	ck_assert(!region_touched(r, at + (5 << 20), 1 << 20));
 	ck_assert_int_eq(region_reserve(r, at + (5 << 20), 1 << 20), 0);
 	ck_assert_int_eq(stat(path, &st), 0);
 	ck_assert_int_ge((int)st.st_blocks, 2048);
 	ck_assert_int_lt((int)st.st_blocks, 2200);
 	at[(5 << 20) + 5000] = 1;
-	ck_assert(region_touched(r, at + (5 << 20) + 5001));
-	ck_assert(!region_touched(r, at + (6 << 20)));
+	ck_assert(region_touched(r, at + (5 << 20) + 5001, 1));
+	ck_assert(region_touched(r, at + (5 << 20), 1 << 20));
+	ck_assert(!region_touched(r, at + (6 << 20), 1 << 20));
+	at[(7 << 20) - 1] = 1;          /* only the end of a row */
+	ck_assert(region_touched(r, at + (6 << 20), 1 << 20));
+	ck_assert(!region_touched(r, at + (7 << 20), 1 << 20));
 	region_close(r);
 }
 END_TEST
