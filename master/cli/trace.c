@@ -46,9 +46,8 @@ from_now_on(struct trace *t)
 	for (int i = 0; i < SLOTS_MAX; i++) {
 		const struct ring *ring = ring_of_const(t->shared.rings, i);
 
-		t->cursor[i] =
-			region_touched(t->region, ring, RING_BYTES) ? ring_end(ring, RING_ALL)
-							     : 0;
+		if (region_touched(t->region, ring, RING_BYTES))
+			t->cursor[i] = ring_end(ring, RING_ALL);
 	}
 }
 

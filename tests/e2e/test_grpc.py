@@ -22,7 +22,7 @@ class Service(grpc.GenericRpcHandler):
 
     def __init__(self):
         self.seen = []                  # (method, metadata, seconds left)
-        self.cancelled = threading.Event()
+        self.entered, self.cancelled = threading.Event(), threading.Event()
 
     def service(self, details):
         name = details.method
@@ -55,6 +55,7 @@ class Service(grpc.GenericRpcHandler):
     def slow(self, message, context):
         self.seen[-1] += (context.time_remaining(),)
         context.add_callback(self.cancelled.set)
+        self.entered.set()
         self.cancelled.wait(DEADLINE)
         return b"late"
 
@@ -351,7 +352,7 @@ def test_the_deadline_is_the_gateway_s_too(gateway, origin):
 
 def test_a_cancelled_call_is_cancelled_behind(calls, server):
     f = calls.channel.unary_unary(SERVICE + "Slow").future(b"x", timeout=DEADLINE)
-    wait_for(lambda: server.service.seen, "the call at the service")
+    assert server.service.entered.wait(DEADLINE)
     f.cancel()
     assert server.service.cancelled.wait(DEADLINE)
 

@@ -88,7 +88,7 @@ struct h2 {
 	bool wire_gone;                 /* nothing can be sent any more */
 	bool over;                      /* nothing is received or sent any more: users are told */
 	bool lingering;
-	bool idle_due, room_due, early_due, fault_due;
+	bool idle_due, room_due, early_due, fault_due, drain_due;
 	int32_t last_id;                /* server role: the highest that a head came for */
 	int32_t skipped, skipped_to;    /* the last range below it that none came for */
 	uint32_t data_left;             /* payload of the DATA frame that comes in; 0: not known */

@@ -120,6 +120,7 @@ tell_drained(struct h2 *h)
 {
 	struct list due;
 
+	h->drain_due = false;
 	list_init(&due);
 	for (struct list *l = h->waiting.next, *next; l != &h->waiting; l = next) {
 		struct h2_stream *s = list_entry(l, struct h2_stream, wait);

@@ -162,6 +162,7 @@ send_data(nghttp2_session *session, nghttp2_frame *f, const uint8_t *head, size_
 		s->now = str_from(s->now, new);
 	}
 	wire_filled(w, FRAME_HEAD + len);
+	h->drain_due |= !s->out.len && !list_empty(&s->wait);
 	h2_explain(h, EXPLAINED_A_FRAME);
 	return 0;
 }
@@ -232,7 +233,7 @@ h2_pump(struct h2 *h)
 		wire_send(w, (struct str){ (const char *)at, (size_t)n });
 	}
 	h->inside = h->sending = false;
-	if (h->fault_due || h->room_due)
+	if (h->fault_due || h->room_due || (h->drain_due && !w->held.len))
 		h2_soon(h);
 }
 

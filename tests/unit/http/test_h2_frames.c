@@ -232,6 +232,26 @@ START_TEST(trailers_without_end)
 }
 END_TEST
 
+START_TEST(who_waits_hears_that_it_has_left)
+{
+	struct msg m = { .status = 200, .minor = 1, .body = BODY_CHUNKED };
+	struct stream *s;
+
+	hello();
+	ASKED(1, GET_PSEUDO);
+	s = server.call[0].stream;
+	s->ops->send_head(s, &m, false, false);
+	/* Two pieces in one turn, and a client that says nothing more. */
+	s->ops->send_body(s, STR("one"), false);
+	ck_assert_int_gt(s->ops->send_body(s, STR("two"), false), 0);
+	turns(2);
+	look();
+	ck_assert_int_eq(seen.data, 6);
+	ck_assert_int_eq(server.call[0].drained, 1);
+	end();
+}
+END_TEST
+
 /* ---- the client role, and a target that misbehaves */
 
 static void
@@ -352,7 +372,8 @@ main(void)
 	const TTest *const tests[] = {
 		preface_in_drops, no_preface, refused_heads, faults_of_heads, good_heads,
 		limits_of_heads, length_against_data, padding, trailers_end_it,
-		trailers_without_end, goaway_gives_back_what_was_not_seen, bad_responses,
+		who_waits_hears_that_it_has_left, trailers_without_end,
+		goaway_gives_back_what_was_not_seen, bad_responses,
 		upgrade_to_who_has_none, room_is_what_the_target_says,
 	};
 
