@@ -375,7 +375,7 @@ def test_stopping_ends_in_order(gateway, origin):
 def test_curl_hears_an_early_answer(gateway, origin):
     """Debian's curl takes RST_STREAM for a failure when it is still sending: it comes late, and only to who goes on."""
     g = gateway(config(origin(), listener=H2, routes='{ match = "* /own"; respond = 403; }', gateway='timeouts: { linger = "300ms"; };'))
-    for i in range(40):
+    for i in range(15):
         assert curl(g, "/own", "-d", "{}")[1:] == ("2", "403"), i
         assert curl(g, "/own", "--data-binary", "@-", input=b"x" * 200000)[1:] == ("2", "403"), i
     with Peer(g.port) as c:
