@@ -250,6 +250,8 @@ ended(struct h2 *h, int error)
 		return;
 	}
 	h->wire_gone = error != 0;
+	if (!error)
+		h2_pump(h);             /* what there is, for who only sends no more */
 	session_over(h, error);
 }
 

@@ -223,7 +223,8 @@ h2_pump(struct h2 *h)
 	const uint8_t *at;
 	ssize_t n;
 
-	if (h->inside || w->event.buried || w->error || h->lingering)
+	/* Once it is over, nghttp2 knows streams that are no more. */
+	if (h->inside || h->over || w->event.buried || w->error || h->lingering)
 		return;
 	h->inside = h->sending = true;
 	while (!w->held.len) {

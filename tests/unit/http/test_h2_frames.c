@@ -252,6 +252,45 @@ START_TEST(who_waits_hears_that_it_has_left)
 }
 END_TEST
 
+/* Answered, given up by its user and not sent yet, when the connection is over. */
+static void
+over_with_answers(bool clean)
+{
+	struct msg m = { .status = 200, .minor = 1, .body = BODY_CHUNKED };
+
+	hello();
+	ASKED(1, GET_PSEUDO);
+	ASKED(3, GET_PSEUDO);
+	for (int i = 0; i < 2; i++) {
+		struct stream *s = server.call[i].stream;
+
+		s->ops->send_head(s, &m, false, false);
+		s->ops->send_body(s, STR("answer"), true);
+	}
+	release(&server.call[0], FAULT_NONE);
+	if (clean)
+		shutdown(peer, SHUT_WR);
+	else
+		send(peer, "\0\0\1\4\0\0\0\0\0x", 10, MSG_NOSIGNAL);
+	turns(6);
+	look();
+	ck_assert_int_eq(seen.ended, clean ? 2 : 0);
+	ck_assert_int_eq(seen.goaways, !clean);
+	end();
+}
+
+START_TEST(gone_while_answers_wait)
+{
+	over_with_answers(true);
+}
+END_TEST
+
+START_TEST(wrong_while_answers_wait)
+{
+	over_with_answers(false);
+}
+END_TEST
+
 /* ---- the client role, and a target that misbehaves */
 
 static void
@@ -372,7 +411,8 @@ main(void)
 	const TTest *const tests[] = {
 		preface_in_drops, no_preface, refused_heads, faults_of_heads, good_heads,
 		limits_of_heads, length_against_data, padding, trailers_end_it,
-		who_waits_hears_that_it_has_left, trailers_without_end,
+		who_waits_hears_that_it_has_left, gone_while_answers_wait,
+		wrong_while_answers_wait, trailers_without_end,
 		goaway_gives_back_what_was_not_seen, bad_responses,
 		upgrade_to_who_has_none, room_is_what_the_target_says,
 	};
