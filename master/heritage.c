@@ -137,6 +137,8 @@ heritage_enter_builder(void)
 	/* It holds the master's ends of all channels, by whose end the others learn that
 	 * the master is gone. */
 	prctl(PR_SET_PDEATHSIG, (unsigned long)SIGKILL, 0L, 0L, 0L);
+	/* It has keys and secrets in its heap while it builds. */
+	privs_core(false);
 	log_setup("builder", LOG_LEVEL_INFO);
 	clock_update();
 	rand_reseed();

@@ -445,7 +445,7 @@ def test_floods(gateway, origin, name):
 
 
 def test_many_streams_that_take_nothing(gateway, origin):
-    """Zero windows: what one connection can make the gateway hold is bounded (h2.h: 64 KiB for each of 128 streams)."""
+    """Zero windows: what one connection can make the gateway hold is bounded (16 KiB for each of 128 streams)."""
     g = gateway(config(origin(big), listener=H2, gateway='timeouts: { send = "30s"; };'))
     before = memory(g.workers()[0])
     with Peer(g.port, ours=[(4, 0)]) as c, Peer(g.port) as good:
@@ -455,7 +455,7 @@ def test_many_streams_that_take_nothing(gateway, origin):
         for i in range(20):
             assert good.get(1 + 2 * i, "/100").status == 200
         grown = memory(g.workers()[0]) - before
-        assert SANITIZED or grown < 12 << 20, "%d bytes" % grown
+        assert SANITIZED or grown < 6 << 20, "%d bytes" % grown
 
 
 def test_many_uploads_that_nobody_takes(gateway, origin, tmp_path):

@@ -70,7 +70,7 @@ void exchange_timer(struct timer *);
 enum { FLOW_WINDOW = LOOP_RBUF, REPLAY_MAX = 64 * 1024 };
 /* … of a response: of those that are many on the client's connection, what the client says that it takes, since who
  * takes none of them has that much held for each. */
-enum { FLOW_LEAST = 16 * 1024, FLOW_MOST = 64 * 1024 };
+enum { FLOW_LEAST = 16 * 1024, FLOW_MOST = 65535 };     /* the most: of who says nothing (RFC 9113 §6.9.2) */
 size_t flow_window(const struct exchange *);
 
 #endif

@@ -13,6 +13,11 @@ enum {
 	IDS_END = 0x7fff0000,
 };
 
+/* What h2.h states: both bodies of each stream, wide windows, heads. */
+_Static_assert(2 * H2_STREAMS * H2_WINDOW + H2_OPEN_MOST * H2_WINDOW_OPEN + (4 << 20) <
+		       H2_MEMORY_MOST,
+	       "a client's connection holds less");
+
 /* ---- streams */
 
 struct h2_stream *
